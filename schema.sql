@@ -1,0 +1,37 @@
+-- The whole schema of an address book: one file is one address book.
+
+-- "abk1" in ASCII, at byte 68 of the file: whose file this is.
+PRAGMA application_id = 1633839921;
+-- At byte 60 of the file: which schema. A newer one is refused untouched.
+PRAGMA user_version = 1;
+
+CREATE TABLE contacts (
+    -- UUID version 7: its first 48 bits are the millisecond of creation, so new
+    -- rows append, and the order of ids is the order of created_on.
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    -- Trimmed, NFC, 1 to 128 characters, compared byte by byte.
+    alias TEXT NOT NULL UNIQUE CHECK (length(CAST(alias AS BLOB)) BETWEEN 1 AND 512),
+    -- Digits alone, 7 to 15. Not unique.
+    msisdn TEXT NOT NULL CHECK (length(CAST(msisdn AS BLOB)) BETWEEN 7 AND 15),
+    -- Compact JSON object, members in the order that came, numbers to the digit.
+    meta TEXT NOT NULL CHECK (length(CAST(meta AS BLOB)) BETWEEN 2 AND 16384),
+    -- Milliseconds since 1970, UTC.
+    updated_on INTEGER NOT NULL
+-- The row lives in the tree of its id: a tree and a write less for each contact.
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE api_keys (
+    -- The 12 characters inside the token.
+    id TEXT NOT NULL PRIMARY KEY CHECK (length(CAST(id AS BLOB)) = 12),
+    name TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 512),
+    -- PHC string of argon2id over everything in the token before its checksum.
+    hash TEXT NOT NULL,
+    -- First 4 bytes of a SHA-256 of the same: turns a wrong secret away before argon2.
+    tag BLOB NOT NULL CHECK (length(tag) = 4),
+    -- Names separated by one space, as the scope of RFC 6749.
+    permissions TEXT NOT NULL,
+    -- Milliseconds since 1970, UTC, all three; null is never.
+    created_on INTEGER NOT NULL,
+    expires_on INTEGER,
+    revoked_on INTEGER
+) STRICT, WITHOUT ROWID;

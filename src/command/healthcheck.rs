@@ -1,0 +1,51 @@
+//! `addressbook healthcheck`: for containers, whose images have no curl.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::CommandError;
+use crate::cli::Healthcheck;
+
+/// How long connecting, and each read and write, may take.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// Bytes of the answer that are read: its head is much shorter.
+const ANSWER_BYTES_MAX: u64 = 4096;
+
+/// Asks `/healthz` once.
+///
+/// # Errors
+/// `Unhealthy`, with the reason.
+pub fn healthcheck(arguments: &Healthcheck) -> Result<(), CommandError> {
+    let address = reachable(arguments.listen.address);
+    let unhealthy = |reason: String| CommandError::Unhealthy { address, reason };
+    let answer = ask(address).map_err(|error| unhealthy(error.to_string()))?;
+    if !answer.starts_with("HTTP/1.1 200 ") {
+        let status = answer.lines().next().unwrap_or("an empty answer");
+        return Err(unhealthy(format!("it answers {status:?}")));
+    }
+    Ok(())
+}
+
+fn ask(address: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, WAIT_MAX)?;
+    stream.set_read_timeout(Some(WAIT_MAX))?;
+    stream.set_write_timeout(Some(WAIT_MAX))?;
+    write!(
+        stream,
+        "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// What listens on every address is asked on loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -1,0 +1,110 @@
+//! What can go wrong, in the address book's words: no HTTP, no SQL. How each
+//! error looks to a caller is decided in one table, `http/envelope.rs`.
+
+use crate::permission::Permission;
+
+/// Why an operation of the address book did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// What was sent is wrong in itself.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Another contact has the alias.
+    #[error("Alias already exists")]
+    AliasTaken,
+    /// No key was presented.
+    #[error("API key is missing")]
+    KeyMissing,
+    /// A key was presented and is not a valid one; never says why.
+    #[error("API key is invalid or has expired")]
+    KeyInvalid,
+    /// The key is valid and lacks this permission.
+    #[error("API Key is not permitted to perform this action. ({0})")]
+    NotPermitted(Permission),
+    /// The write queue is full, or the job was withdrawn before it was taken.
+    #[error("The server is busy, nothing was stored, try again")]
+    Busy,
+    /// Too many unknown keys wait to be verified.
+    #[error("Too many keys are being verified, nothing was stored, try again")]
+    VerifierBusy,
+    /// The server is stopping and takes no more writes.
+    #[error("The server is stopping, nothing was stored, try again")]
+    Stopping,
+    /// The job was taken, and no outcome arrived in time or the disk gave none.
+    #[error("It is unknown whether the change was stored, read it back before trying again")]
+    OutcomeUnknown,
+    /// The storage failed before anything was stored.
+    #[error("The storage failed, nothing was stored, try again")]
+    StorageFailed,
+    /// The storage failed while reading.
+    #[error("The storage cannot be read, try again")]
+    StorageUnreadable,
+    /// The disk is full; nothing was stored.
+    #[error("The disk is full, nothing was stored")]
+    StorageFull,
+    /// A fault of ours; the log says more.
+    #[error("Internal server error")]
+    Internal,
+}
+
+/// What is wrong with something that was sent: one variant, one message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its variant means")]
+pub enum Invalid {
+    #[error("Request body is not valid JSON")]
+    BodyNotJson,
+    #[error("Request body could not be read")]
+    BodyUnreadable,
+    #[error("Request body must be a JSON object")]
+    BodyNotObject,
+    #[error("Unknown field: {0}")]
+    FieldUnknown(String),
+    #[error("Duplicate field: {0}")]
+    FieldTwice(String),
+
+    #[error("Alias must be a string")]
+    AliasNotString,
+    #[error("Alias is required")]
+    AliasMissing,
+    #[error("Alias must be at most 128 characters")]
+    AliasTooLong,
+    #[error("Alias contains characters that are not allowed")]
+    AliasCharacters,
+
+    #[error("Msisdn must be a string")]
+    MsisdnNotString,
+    #[error("Msisdn is required")]
+    MsisdnMissing,
+    #[error("Msisdn must be a phone number in international format")]
+    MsisdnFormat,
+
+    #[error("Meta must be an object")]
+    MetaNotObject,
+    #[error("Meta must have at most 64 members")]
+    MetaTooManyMembers,
+    #[error("Meta must not have an empty name")]
+    MetaNameEmpty,
+    #[error("Meta names must be at most 64 characters")]
+    MetaNameTooLong,
+    #[error("Meta must not have the same name twice: {0}")]
+    MetaNameTwice(String),
+    #[error("Meta must be at most 8 levels deep")]
+    MetaTooDeep,
+    #[error("Meta must be at most 16384 bytes of compact JSON")]
+    MetaTooLarge,
+    #[error("Meta must not contain the character U+0000")]
+    MetaNul,
+    #[error("Meta must not contain a lone surrogate")]
+    MetaLoneSurrogate,
+
+    #[error("Key name is required")]
+    KeyNameMissing,
+    #[error("Key name must be at most 128 characters")]
+    KeyNameTooLong,
+    #[error("Key name contains characters that are not allowed")]
+    KeyNameCharacters,
+    #[error("Unknown permission: {0}")]
+    PermissionUnknown(String),
+    #[error("At least one permission is required")]
+    PermissionsMissing,
+}

@@ -1,0 +1,110 @@
+//! Reads a JSON body: its content type, its bytes within a size and a time, and
+//! its members by name.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use super::envelope::Refusal;
+use crate::error::Invalid;
+use crate::json::Members;
+
+/// How long a body may take to arrive.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Characters of an unknown field's name that the message shows.
+const FIELD_SHOWN_CHARACTERS_MAX: usize = 64;
+
+/// A whole body of at most `BYTES_MAX` bytes that was sent as JSON.
+pub(super) struct JsonBody<const BYTES_MAX: usize>(Bytes);
+
+impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
+    type Error = Refusal;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let checked = check_head(request, BYTES_MAX);
+        let payload = web::Payload::from_request(request, payload);
+        Box::pin(async move {
+            checked?;
+            let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
+            let body = timeout(BODY_WAIT_MAX, payload.to_bytes_limited(BYTES_MAX))
+                .await
+                .map_err(|_| Refusal::BodyTooSlow)?
+                .map_err(|_| Refusal::BodyTooLarge {
+                    bytes_max: BYTES_MAX,
+                })?
+                .map_err(|_| Invalid::BodyUnreadable)?;
+            Ok(Self(body))
+        })
+    }
+}
+
+/// Checks what the head says of the body, before a byte of it is read.
+fn check_head(request: &HttpRequest, bytes_max: usize) -> Result<(), Refusal> {
+    let media_type = request
+        .mime_type()
+        .ok()
+        .flatten()
+        .ok_or(Refusal::MediaType)?;
+    let charset_is_utf8 = media_type
+        .get_param("charset")
+        .is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
+    if media_type.essence_str() != "application/json" || !charset_is_utf8 {
+        return Err(Refusal::MediaType);
+    }
+    let headers = request.headers();
+    let encoded = headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if encoded {
+        return Err(Refusal::ContentEncoding);
+    }
+    let announced: Option<u64> = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length| length > bytes_max as u64) {
+        return Err(Refusal::BodyTooLarge { bytes_max });
+    }
+    Ok(())
+}
+
+impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
+    /// The body's members, one for each of `names` and in their order.
+    ///
+    /// # Errors
+    /// `BodyNotJson`, `BodyNotObject`, then `FieldUnknown` or `FieldTwice`.
+    pub(super) fn fields<const FIELDS: usize>(
+        &self,
+        names: [&str; FIELDS],
+    ) -> Result<[Option<&RawValue>; FIELDS], Invalid> {
+        let text = std::str::from_utf8(&self.0).map_err(|_| Invalid::BodyNotJson)?;
+        let value: &RawValue = serde_json::from_str(text).map_err(|_| Invalid::BodyNotJson)?;
+        if !value.get().starts_with('{') {
+            return Err(Invalid::BodyNotObject);
+        }
+        let Members(members) =
+            serde_json::from_str(value.get()).map_err(|_| Invalid::BodyNotJson)?;
+        let mut fields = [None; FIELDS];
+        for (name, value) in members {
+            let known = names.iter().position(|known| *known == name);
+            let field = known
+                .map(|at| &mut fields[at])
+                .ok_or_else(|| Invalid::FieldUnknown(shown(&name)))?;
+            if field.replace(value).is_some() {
+                return Err(Invalid::FieldTwice(shown(&name)));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(FIELD_SHOWN_CHARACTERS_MAX).collect()
+}

@@ -1,0 +1,204 @@
+//! The two bodies of every answer, and the one table from error to status and
+//! name.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::error::{Error, Invalid};
+
+/// After how many seconds a busy server is worth another try.
+const RETRY_AFTER_S: u32 = 1;
+/// What every `WWW-Authenticate` begins with.
+const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
+
+/// Why a request is refused: by the address book, or by HTTP before it.
+#[derive(Clone, Debug)]
+pub(super) enum Refusal {
+    Domain(Error),
+    NoSuchPath,
+    MethodNotAllowed { allow: String },
+    BodyTooLarge { bytes_max: usize },
+    BodyTooSlow,
+    MediaType,
+    ContentEncoding,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Domain(error)
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        Self::Domain(Error::Invalid(invalid))
+    }
+}
+
+impl Refusal {
+    /// The failure envelope with its headers.
+    pub(super) fn answer(&self) -> HttpResponse {
+        let (status, name) = self.status_and_name();
+        let mut response = HttpResponse::build(status);
+        match self {
+            Self::MethodNotAllowed { allow } => {
+                response.insert_header((header::ALLOW, allow.as_str()));
+            }
+            Self::Domain(error) => {
+                if let Some(challenge) = challenge(error) {
+                    response.insert_header((header::WWW_AUTHENTICATE, challenge));
+                }
+            }
+            Self::NoSuchPath
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTooSlow
+            | Self::MediaType
+            | Self::ContentEncoding => {}
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
+        }
+        response.json(Failed {
+            success: false,
+            error: ErrorBody {
+                name,
+                status_code: status.as_u16(),
+                message: &self.to_string(),
+            },
+        })
+    }
+
+    /// The table.
+    fn status_and_name(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Domain(error) => match error {
+                Error::Invalid(_) | Error::AliasTaken => {
+                    (StatusCode::BAD_REQUEST, "ValidationError")
+                }
+                Error::KeyMissing | Error::KeyInvalid => {
+                    (StatusCode::UNAUTHORIZED, "UnauthorizedError")
+                }
+                Error::NotPermitted(_) => (StatusCode::FORBIDDEN, "ForbiddenError"),
+                Error::Busy
+                | Error::VerifierBusy
+                | Error::Stopping
+                | Error::OutcomeUnknown
+                | Error::StorageFailed
+                | Error::StorageUnreadable => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableError")
+                }
+                Error::StorageFull => {
+                    (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorageError")
+                }
+                Error::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+            },
+            Self::NoSuchPath => (StatusCode::NOT_FOUND, "NotFoundError"),
+            Self::MethodNotAllowed { .. } => {
+                (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowedError")
+            }
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeError"),
+            Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "RequestTimeoutError"),
+            Self::MediaType | Self::ContentEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedMediaTypeError",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(error) => error.fmt(formatter),
+            Self::NoSuchPath => formatter.write_str("No such path"),
+            Self::MethodNotAllowed { allow } => {
+                write!(formatter, "Method not allowed, allowed here: {allow}")
+            }
+            Self::BodyTooLarge { bytes_max } => {
+                write!(formatter, "Request body must be at most {bytes_max} bytes")
+            }
+            Self::BodyTooSlow => formatter.write_str("Request body did not arrive in time"),
+            Self::MediaType => {
+                formatter.write_str("Content-Type must be application/json, in UTF-8")
+            }
+            Self::ContentEncoding => formatter.write_str("Content-Encoding is not supported"),
+        }
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        self.status_and_name().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.answer()
+    }
+}
+
+/// What `WWW-Authenticate` says (RFC 6750, section 3).
+fn challenge(error: &Error) -> Option<HeaderValue> {
+    let challenge = match error {
+        Error::KeyMissing => CHALLENGE.to_owned(),
+        Error::KeyInvalid => format!("{CHALLENGE}, error=\"invalid_token\""),
+        Error::NotPermitted(permission) => {
+            format!("{CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\"")
+        }
+        Error::Invalid(_)
+        | Error::AliasTaken
+        | Error::Busy
+        | Error::VerifierBusy
+        | Error::Stopping
+        | Error::OutcomeUnknown
+        | Error::StorageFailed
+        | Error::StorageUnreadable
+        | Error::StorageFull
+        | Error::Internal => return None,
+    };
+    HeaderValue::try_from(challenge).ok()
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    success: bool,
+    error: ErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    name: &'static str,
+    #[serde(rename = "statusCode")]
+    status_code: u16,
+    message: &'a str,
+}
+
+/// `{"success":true,"record":{…}}`
+pub(super) fn one(record: impl Serialize) -> HttpResponse {
+    #[derive(Serialize)]
+    struct One<R> {
+        success: bool,
+        record: R,
+    }
+    HttpResponse::Ok().json(One {
+        success: true,
+        record,
+    })
+}
+
+/// `{"success":true}`
+pub(super) fn done() -> HttpResponse {
+    #[derive(Serialize)]
+    struct Done {
+        success: bool,
+    }
+    HttpResponse::Ok().json(Done { success: true })
+}
+
+/// Answers every path that the route table does not have.
+pub(super) async fn no_such_path() -> HttpResponse {
+    Refusal::NoSuchPath.answer()
+}

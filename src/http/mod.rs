@@ -1,0 +1,135 @@
+//! HTTP: the only rooms that know actix. This page is the table of contents of
+//! the whole API; the order of a request's checks stands in `auth` and `body`.
+
+mod auth;
+mod body;
+mod contacts;
+mod envelope;
+mod observe;
+mod ops;
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::http::{KeepAlive, Method};
+use actix_web::middleware::from_fn;
+use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, Handler, HttpServer, Resource, Responder, Route};
+
+pub use auth::State;
+
+/// How long running requests may take after a signal to stop.
+const SHUTDOWN_WAIT_MAX_S: u64 = 8;
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a client may take over the head of its first request.
+const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Connections of one worker; more wait unaccepted.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// Serves the address book on `listener` with `workers` threads until SIGTERM
+/// or SIGINT, then finishes what is running within [`SHUTDOWN_WAIT_MAX_S`] seconds.
+///
+/// # Errors
+/// What the operating system says of the socket or of the signal handlers.
+pub async fn serve(listener: TcpListener, state: State, workers: usize) -> io::Result<()> {
+    let state = web::Data::new(state);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .wrap(from_fn(observe::observe))
+            .configure(routes)
+            .default_service(web::to(envelope::no_such_path))
+    })
+    .workers(workers)
+    .max_connections(CONNECTIONS_MAX)
+    .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+    .client_request_timeout(HEAD_WAIT_MAX)
+    .shutdown_timeout(SHUTDOWN_WAIT_MAX_S)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        log::info!("stopping");
+        handle.stop(true).await;
+    });
+    server.await
+}
+
+/// The route table.
+fn routes(app: &mut ServiceConfig) {
+    app.service(at("/healthz", [open(Method::GET, ops::healthz)]));
+    // The documented page is headed by the one path, its curl calls the other.
+    for path in ["/addressbook/contacts", "/contacts"] {
+        app.service(at(path, [keyed(Method::POST, contacts::create)]));
+    }
+}
+
+/// A call: its method, and what answers it.
+type Call = (Method, Route);
+
+/// A call that needs no key.
+fn open<F, Args>(method: Method, handler: F) -> Call
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: actix_web::FromRequest + 'static,
+{
+    (
+        method,
+        Route::new().to(handler).wrap(from_fn(observe::catch_panic)),
+    )
+}
+
+/// A call whose handler takes an [`auth::Allowed`] first. The key is checked in
+/// a layer of the route: on the resource it would hide a wrong method behind a
+/// 401, and as an extractor it would race with the body's.
+fn keyed<F, Args>(method: Method, handler: F) -> Call
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: actix_web::FromRequest + 'static,
+{
+    (
+        method,
+        Route::new()
+            .to(handler)
+            .wrap(from_fn(auth::authenticate))
+            .wrap(from_fn(observe::catch_panic)),
+    )
+}
+
+/// All calls of one path; GET answers HEAD as well, and any other method gets
+/// the 405 that names these.
+fn at<const CALLS: usize>(path: &str, calls: [Call; CALLS]) -> Resource {
+    let mut allowed = Vec::new();
+    let mut resource = web::resource(path);
+    for (method, route) in calls {
+        allowed.push(method.to_string());
+        let guarded = if method == Method::GET {
+            allowed.push(Method::HEAD.to_string());
+            let head = actix_web::guard::Head();
+            route.guard(actix_web::guard::Any(actix_web::guard::Get()).or(head))
+        } else {
+            route.guard(actix_web::guard::Method(method))
+        };
+        resource = resource.route(guarded);
+    }
+    let allow = allowed.join(", ");
+    resource.default_service(web::to(move || {
+        let refusal = envelope::Refusal::MethodNotAllowed {
+            allow: allow.clone(),
+        };
+        async move { refusal.answer() }
+    }))
+}

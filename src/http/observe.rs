@@ -1,0 +1,101 @@
+//! What happens around every request: its id, the headers of every answer, a
+//! line in the log, and the envelope for a panic.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use actix_web::HttpRequest;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::Next;
+use uuid::Uuid;
+
+use super::envelope::Refusal;
+use crate::error::Error;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Characters of a request id that is taken from the request.
+const REQUEST_ID_CHARACTERS_MAX: usize = 64;
+
+/// Gives every answer its headers and logs it.
+pub(super) async fn observe<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let request_id = request_id(&request);
+    let mut response = next.call(request).await?;
+    log(&response, &request_id);
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, request_id);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// The client's own id where it is 1 to 64 visible ASCII characters, else a new one.
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    let sent = request.headers().get(X_REQUEST_ID).filter(|id| {
+        (1..=REQUEST_ID_CHARACTERS_MAX).contains(&id.len())
+            && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    });
+    sent.cloned().unwrap_or_else(|| {
+        let made = Uuid::now_v7().hyphenated().to_string();
+        HeaderValue::try_from(made).expect("a UUID is visible ASCII")
+    })
+}
+
+/// One line for each request, by route: a path may hold a number or an alias.
+fn log<B>(response: &ServiceResponse<B>, request_id: &HeaderValue) {
+    let status = response.status();
+    let level = if status.is_server_error() {
+        log::Level::Warn
+    } else {
+        log::Level::Debug
+    };
+    if log::log_enabled!(level) {
+        let request = response.request();
+        let route = request.match_pattern();
+        log::log!(
+            level,
+            request_id = request_id.to_str().unwrap_or_default(),
+            method = request.method().as_str(),
+            route = route.as_deref().unwrap_or("unmatched"),
+            status = status.as_u16();
+            "answered"
+        );
+    }
+}
+
+/// Answers the envelope of 500 where the rest of the way panics; actix would
+/// close the connection. Stands on each route: before routing, actix needs the
+/// request for itself.
+pub(super) async fn catch_panic<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let http_request: HttpRequest = request.request().clone();
+    match caught(next.call(request)).await {
+        Ok(answered) => answered.map(ServiceResponse::map_into_left_body),
+        Err(_) => {
+            log::error!("a request panicked");
+            let answer = Refusal::Domain(Error::Internal).answer();
+            Ok(ServiceResponse::new(http_request, answer).map_into_right_body())
+        }
+    }
+}
+
+async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |context| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}

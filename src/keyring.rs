@@ -1,0 +1,128 @@
+//! Memory of verified keys, and the narrow lanes in which argon2 runs. A key is
+//! verified once per process; what it may do is never remembered here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::error::Error;
+use crate::token::{Fingerprint, KeyId, SecretHash, Token};
+
+/// Argon2 runs side by side, 19 MiB each. A key has one lane, so it is verified
+/// once even where a thousand first uses come together.
+const LANES: usize = 2;
+/// Requests that wait for a lane; the next one gets `VerifierBusy` at once.
+const WAITING_MAX: usize = 1024;
+/// How long one waits for its lane.
+const LANE_WAIT_MAX: Duration = Duration::from_millis(1500);
+/// Keys remembered; beyond it one is forgotten and verified anew when it returns.
+const VERIFIED_MAX: usize = 10_000;
+
+/// Which tokens were seen to match which hash.
+#[derive(Default)]
+pub struct Keyring {
+    verified: Arc<RwLock<HashMap<KeyId, Verified>>>,
+    lanes: [Arc<Mutex<()>>; LANES],
+    waiting: WaitingRoom,
+}
+
+struct Verified {
+    fingerprint: Fingerprint,
+    hash: SecretHash,
+}
+
+struct WaitingRoom(Semaphore);
+
+impl Default for WaitingRoom {
+    fn default() -> Self {
+        Self(Semaphore::new(WAITING_MAX))
+    }
+}
+
+impl Keyring {
+    /// Whether `token`, whose fingerprint is given, has the hash that its key's
+    /// row holds now.
+    ///
+    /// # Errors
+    /// `VerifierBusy` where too many unknown keys wait already, or for too long.
+    pub async fn verify(
+        &self,
+        token: Token,
+        fingerprint: Fingerprint,
+        hash: &SecretHash,
+    ) -> Result<bool, Error> {
+        if self.remembers(token.id(), &fingerprint, hash) {
+            return Ok(true);
+        }
+        let _place = self
+            .waiting
+            .0
+            .try_acquire()
+            .map_err(|_| Error::VerifierBusy)?;
+        let lane = self.lane(token.id()).await?;
+        if self.remembers(token.id(), &fingerprint, hash) {
+            return Ok(true);
+        }
+        let (verified, hash) = (Arc::clone(&self.verified), hash.clone());
+        // The lane goes along: a client that hangs up does not free it early.
+        let verification = spawn_blocking(move || {
+            let _lane = lane;
+            let matches = hash.verify(&token);
+            if matches {
+                remember(&verified, token.id(), Verified { fingerprint, hash });
+            }
+            matches
+        });
+        verification.await.map_err(|_| Error::Internal)
+    }
+
+    fn remembers(&self, id: KeyId, fingerprint: &Fingerprint, hash: &SecretHash) -> bool {
+        let verified = self.verified.read().unwrap_or_else(PoisonError::into_inner);
+        verified
+            .get(&id)
+            .is_some_and(|known| known.fingerprint.matches(fingerprint) && known.hash == *hash)
+    }
+
+    async fn lane(&self, id: KeyId) -> Result<OwnedMutexGuard<()>, Error> {
+        let number = id.as_str().bytes().map(usize::from).sum::<usize>() % LANES;
+        let lane = Arc::clone(&self.lanes[number]);
+        timeout(LANE_WAIT_MAX, lane.lock_owned())
+            .await
+            .map_err(|_| Error::VerifierBusy)
+    }
+}
+
+fn remember(verified: &RwLock<HashMap<KeyId, Verified>>, id: KeyId, key: Verified) {
+    let mut verified = verified.write().unwrap_or_else(PoisonError::into_inner);
+    if verified.len() >= VERIFIED_MAX
+        && !verified.contains_key(&id)
+        && let Some(forgotten) = verified.keys().next().copied()
+    {
+        verified.remove(&forgotten);
+    }
+    verified.insert(id, key);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let verified = RwLock::default();
+        let token = Token::generate().expect("random");
+        for number in 0..VERIFIED_MAX + 10 {
+            let id = KeyId::parse(&format!("{number:012}")).expect("an id");
+            let key = Verified {
+                fingerprint: token.fingerprint(),
+                hash: SecretHash::from_phc(String::new()),
+            };
+            remember(&verified, id, key);
+        }
+        assert_eq!(verified.read().expect("sound").len(), VERIFIED_MAX);
+    }
+}

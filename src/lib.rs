@@ -1,0 +1,27 @@
+//! A self-hosted address book: contacts behind permission-checked API keys,
+//! one binary, one SQLite file.
+//!
+//! The binary in `main.rs` is a thin shell around this library. In reading
+//! order: the nouns (what a contact and a key are), the store (the only rooms
+//! that know SQL), HTTP (the only rooms that know actix) and the other verbs of
+//! the command line. ARCHITECTURE.md has the map and the invariants.
+
+pub mod error;
+pub mod json;
+
+pub mod contact;
+pub mod key;
+pub mod meta;
+pub mod moment;
+pub mod permission;
+pub mod text;
+pub mod token;
+
+pub mod keyring;
+pub mod store;
+
+pub mod http;
+
+pub mod cli;
+pub mod command;
+pub mod logging;

@@ -1,0 +1,53 @@
+//! The log: one JSON object a line on standard error. Only our own lines are
+//! let through in full; a library's might hold a header.
+
+use std::io::Write;
+
+use env_logger::fmt::Formatter;
+use log::kv::{self, Key, Value, VisitSource};
+use log::{LevelFilter, Record};
+use serde_json::Map;
+
+use crate::cli::LogLevel;
+use crate::moment::Moment;
+
+/// Starts logging. Libraries may warn, and no more.
+pub fn start(level: LogLevel) {
+    let level = match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    };
+    env_logger::Builder::new()
+        .filter_level(LevelFilter::Warn.min(level))
+        .filter_module("addressbook", level)
+        .format(write_line)
+        .init();
+}
+
+fn write_line(formatter: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let mut line = Map::new();
+    line.insert("time".into(), Moment::now().to_string().into());
+    line.insert("level".into(), record.level().as_str().into());
+    line.insert("target".into(), record.target().into());
+    line.insert("message".into(), record.args().to_string().into());
+    // Only a visitor's own error could end the visit, and this one has none.
+    let _ = record.key_values().visit(&mut Fields(&mut line));
+    let line = serde_json::to_string(&line)?;
+    writeln!(formatter, "{line}")
+}
+
+struct Fields<'a>(&'a mut Map<String, serde_json::Value>);
+
+impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let value = match value.to_i64() {
+            Some(number) => number.into(),
+            None => value.to_string().into(),
+        };
+        self.0.insert(key.to_string(), value);
+        Ok(())
+    }
+}

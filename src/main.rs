@@ -1,0 +1,28 @@
+//! The binary: parses the command line, hands the verb its runtime, and turns
+//! an error into one line and an exit code.
+
+use std::process::ExitCode;
+
+use addressbook::cli::{CommandLine, Verb};
+use addressbook::{command, logging};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let done = match CommandLine::parse().verb {
+        Verb::Serve(arguments) => {
+            logging::start(arguments.log);
+            command::serve(&arguments, |server| {
+                actix_web::rt::System::new().block_on(server)
+            })
+        }
+        Verb::Key(verb) => command::key(&verb),
+        Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("addressbook: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

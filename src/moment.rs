@@ -1,0 +1,91 @@
+//! A moment in time as the address book keeps it, and the one place that reads
+//! the clock.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+
+/// A moment in UTC, in whole milliseconds since 1970.
+///
+/// Written as RFC 3339 with exactly three decimals and `Z`:
+/// `2025-11-10T20:15:12.000Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(i64);
+
+impl Moment {
+    /// Reads the clock. A clock before 1970 counts as 1970.
+    pub fn now() -> Self {
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The moment this many milliseconds after the beginning of 1970.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the beginning of 1970.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// The moment that lies `duration` later, or `None` beyond the year 9999,
+    /// which RFC 3339 cannot write.
+    pub fn checked_add(self, duration: Duration) -> Option<Self> {
+        let millis = i64::try_from(duration.as_millis()).ok()?;
+        let later = Self(self.0.checked_add(millis)?);
+        later.calendar().map(|_| later)
+    }
+
+    fn calendar(self) -> Option<OffsetDateTime> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.calendar().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        write!(
+            formatter,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second(),
+            at.millisecond()
+        )
+    }
+}
+
+impl serde::Serialize for Moment {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_with_three_decimals() {
+        let documented = Moment::from_millis(1_762_805_712_000);
+        assert_eq!(documented.to_string(), "2025-11-10T20:15:12.000Z");
+        let uneven = Moment::from_millis(1_762_805_712_070);
+        assert_eq!(uneven.to_string(), "2025-11-10T20:15:12.070Z");
+    }
+
+    #[test]
+    fn a_moment_beyond_the_calendar_does_not_exist() {
+        let now = Moment::from_millis(1_762_805_712_000);
+        assert_eq!(now.checked_add(Duration::from_secs(u64::MAX / 2000)), None);
+        assert_eq!(now.checked_add(Duration::from_secs(400_000_000_000)), None);
+        let tomorrow = now.checked_add(Duration::from_secs(86_400));
+        assert_eq!(tomorrow.map(Moment::millis), Some(1_762_892_112_000));
+    }
+}

@@ -1,0 +1,152 @@
+//! What a key may do: the permissions by name, and sets of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::Invalid;
+
+/// Declares the permissions once: variant and written name.
+macro_rules! permissions {
+    ($($variant:ident = $name:literal,)+) => {
+        /// One thing that a key may do, written `verb:Noun`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "each name says what its variant allows")]
+        pub enum Permission { $($variant,)+ }
+
+        impl Permission {
+            /// Every permission there is.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The exact written form.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+
+        impl FromStr for Permission {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                match text {
+                    $($name => Ok(Self::$variant),)+
+                    _ => Err(Invalid::PermissionUnknown(text.chars().take(64).collect())),
+                }
+            }
+        }
+    };
+}
+
+permissions! {
+    CreateContacts = "create:Contacts",
+    ReadContacts = "read:Contacts",
+    UpdateContacts = "update:Contacts",
+    DeleteContacts = "delete:Contacts",
+    CreateGroups = "create:Groups",
+    ReadGroups = "read:Groups",
+    UpdateGroups = "update:Groups",
+    DeleteGroups = "delete:Groups",
+    CreateOptouts = "create:Optouts",
+    ReadOptouts = "read:Optouts",
+    DeleteOptouts = "delete:Optouts",
+    CreateApiKeys = "create:ApiKeys",
+    ReadApiKeys = "read:ApiKeys",
+    UpdateApiKeys = "update:ApiKeys",
+    DeleteApiKeys = "delete:ApiKeys",
+    ReadAudit = "read:Audit",
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The permissions of a key: at least one, each once.
+///
+/// Written as names separated by one space, the `scope` of RFC 6749, in the
+/// order of [`Permission::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PermissionSet(u32);
+
+impl PermissionSet {
+    /// Every permission there is.
+    pub fn all() -> Self {
+        Self(Permission::ALL.iter().fold(0, |bits, &one| bits | bit(one)))
+    }
+
+    /// Collects permissions.
+    ///
+    /// # Errors
+    /// `PermissionsMissing` where there is none.
+    pub fn of(permissions: &[Permission]) -> Result<Self, Invalid> {
+        let bits = permissions.iter().fold(0, |bits, &one| bits | bit(one));
+        if bits == 0 {
+            return Err(Invalid::PermissionsMissing);
+        }
+        Ok(Self(bits))
+    }
+
+    /// Whether `permission` is among them.
+    pub fn contains(self, permission: Permission) -> bool {
+        self.0 & bit(permission) != 0
+    }
+
+    /// The permissions in their order.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL
+            .iter()
+            .copied()
+            .filter(move |&one| self.contains(one))
+    }
+}
+
+fn bit(permission: Permission) -> u32 {
+    1 << permission as u32
+}
+
+impl fmt::Display for PermissionSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, permission) in self.iter().enumerate() {
+            let separator = if position > 0 { " " } else { "" };
+            write!(formatter, "{separator}{permission}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for PermissionSet {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let mut bits = 0;
+        for name in text.split(' ').filter(|name| !name.is_empty()) {
+            bits |= bit(name.parse()?);
+        }
+        if bits == 0 {
+            return Err(Invalid::PermissionsMissing);
+        }
+        Ok(Self(bits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_exact_strings_and_a_set_writes_them_in_order() {
+        assert_eq!(Permission::ALL.len(), 16);
+        for &permission in Permission::ALL {
+            assert_eq!(permission.as_str().parse(), Ok(permission));
+        }
+        for unknown in ["create:contacts", "*", "create:*", "", "create:Contacts "] {
+            assert!(unknown.parse::<Permission>().is_err(), "{unknown:?}");
+        }
+        let set =
+            PermissionSet::of(&[Permission::ReadAudit, Permission::CreateContacts]).expect("two");
+        assert_eq!(set.to_string(), "create:Contacts read:Audit");
+        assert_eq!("create:Contacts read:Audit".parse(), Ok(set));
+        assert_eq!(PermissionSet::of(&[]), Err(Invalid::PermissionsMissing));
+        assert_eq!(PermissionSet::all().iter().count(), 16);
+    }
+}

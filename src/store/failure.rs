@@ -1,0 +1,109 @@
+//! Why a piece of work inside a transaction did not succeed, and the one place
+//! that reads SQLite's result codes (never its texts).
+
+use rusqlite::ffi;
+
+use crate::error::Error;
+
+/// A table's `UNIQUE` column is taken; no table has two.
+pub(super) const UNIQUE: i32 = ffi::SQLITE_CONSTRAINT_UNIQUE;
+/// An id is taken.
+pub(super) const PRIMARY_KEY: i32 = ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
+
+/// Why a piece of work inside a transaction did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// This work alone is refused and changed nothing; its neighbours go on.
+    Refused(Error),
+    /// The storage failed: the transaction is lost for everyone in it.
+    Storage(rusqlite::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Storage(error)
+    }
+}
+
+/// SQLite's extended result code, or 0 where the error is not SQLite's.
+pub(super) fn code(error: &rusqlite::Error) -> i32 {
+    error.sqlite_error().map_or(0, |error| error.extended_code)
+}
+
+/// What a storage failure before the commit means to whoever waits for it.
+pub(super) fn classify(error: &rusqlite::Error) -> Error {
+    // The low byte of an extended code is its primary code: https://sqlite.org/rescode.html
+    match code(error) & 0xff {
+        ffi::SQLITE_FULL => Error::StorageFull,
+        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Error::Busy,
+        ffi::SQLITE_IOERR
+        | ffi::SQLITE_NOMEM
+        | ffi::SQLITE_READONLY
+        | ffi::SQLITE_PERM
+        | ffi::SQLITE_CANTOPEN
+        | ffi::SQLITE_CORRUPT
+        | ffi::SQLITE_NOTADB => Error::StorageFailed,
+        _ => Error::Internal,
+    }
+}
+
+/// What a failed `COMMIT` means. A failed write leaves a torn frame at the end
+/// of the log, which recovery drops; after anything else, a failed sync first
+/// of all, the whole frame may be on the disk or not.
+pub(super) fn classify_commit(error: &rusqlite::Error) -> Error {
+    let code = code(error);
+    if code == ffi::SQLITE_IOERR_WRITE {
+        return Error::StorageFailed;
+    }
+    match code & 0xff {
+        ffi::SQLITE_FULL => Error::StorageFull,
+        ffi::SQLITE_BUSY => Error::Busy,
+        _ => Error::OutcomeUnknown,
+    }
+}
+
+/// Logs a failure of the storage, where it is handled: its code, no content.
+pub(super) fn log(error: &rusqlite::Error, event: &str) {
+    log::error!(sqlite_code = code(error); "{event}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(extended_code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), None)
+    }
+
+    #[test]
+    fn a_failure_before_the_commit_never_leaves_the_outcome_open() {
+        for (code, error) in [
+            (ffi::SQLITE_FULL, Error::StorageFull),
+            (ffi::SQLITE_IOERR_WRITE, Error::StorageFailed),
+            (ffi::SQLITE_IOERR_FSYNC, Error::StorageFailed),
+            (ffi::SQLITE_CORRUPT, Error::StorageFailed),
+            (ffi::SQLITE_BUSY, Error::Busy),
+            (ffi::SQLITE_CONSTRAINT_CHECK, Error::Internal),
+        ] {
+            assert_eq!(classify(&failed(code)), error, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_failed_sync_leaves_the_outcome_open() {
+        for (code, error) in [
+            (ffi::SQLITE_FULL, Error::StorageFull),
+            (ffi::SQLITE_IOERR_WRITE, Error::StorageFailed),
+            (ffi::SQLITE_IOERR_FSYNC, Error::OutcomeUnknown),
+            (ffi::SQLITE_NOMEM, Error::OutcomeUnknown),
+        ] {
+            assert_eq!(classify_commit(&failed(code)), error, "{code}");
+        }
+    }
+}

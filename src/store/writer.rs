@@ -1,0 +1,262 @@
+//! The one thread that writes: takes what is queued, one transaction, one
+//! commit, then answers all. It turns the syncs of many clients into one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::failure::{self, Failure, classify, classify_commit};
+use super::{Database, OpenError, keys};
+use crate::error::Error;
+use crate::key::{Grant, Standing};
+use crate::moment::Moment;
+use crate::token::KeyId;
+
+/// Jobs that wait for the writer; the next one gets `Busy` at once.
+const QUEUE_JOBS_MAX: usize = 1024;
+/// Jobs in one transaction.
+const BATCH_JOBS_MAX: usize = 512;
+/// How long a job may wait to be taken; then its waiter withdraws it.
+const QUEUE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long the outcome of a taken job is waited for.
+const OUTCOME_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// The stages of a job. Exactly one of writer and waiter moves it on from `QUEUED`.
+const QUEUED: u8 = 0;
+const TAKEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// The way to the writer thread.
+pub(super) struct Writer {
+    queue: SyncSender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    Stop,
+}
+
+impl Writer {
+    pub(super) fn start(database: Database) -> Result<Self, OpenError> {
+        let path = database.path().to_owned();
+        let (queue, jobs) = sync_channel(QUEUE_JOBS_MAX);
+        let connection = database.into_connection();
+        let thread = thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || run(&connection, &jobs))
+            .map_err(|error| OpenError::storage(&path, error))?;
+        Ok(Self {
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Queues `work` and waits for its commit. Once taken it is never
+    /// cancelled, even where nobody waits for it any more.
+    pub(super) async fn submit<T, W>(&self, grant: Grant, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let (answer, mut outcome) = oneshot::channel();
+        let stage = Arc::new(AtomicU8::new(QUEUED));
+        let job = Task {
+            grant,
+            stage: Arc::clone(&stage),
+            work: Some(work),
+            outcome: Err(Error::Internal),
+            answer,
+        };
+        self.queue
+            .try_send(Message::Job(Box::new(job)))
+            .map_err(|refused| match refused {
+                TrySendError::Full(_) => Error::Busy,
+                TrySendError::Disconnected(_) => Error::Stopping,
+            })?;
+        if let Ok(answered) = timeout(QUEUE_WAIT_MAX, &mut outcome).await {
+            return answered.unwrap_or(Err(Error::Stopping));
+        }
+        if move_on(&stage, WITHDRAWN) {
+            return Err(Error::Busy);
+        }
+        match timeout(OUTCOME_WAIT_MAX, outcome).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(_)) | Err(_) => Err(Error::OutcomeUnknown),
+        }
+    }
+
+    /// Has everything written that is queued, then the log moved into the file.
+    pub(super) fn stop(&self) {
+        // A closed queue means that the thread has ended already.
+        let _ = self.queue.send(Message::Stop);
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            log::error!("the writer thread panicked");
+        }
+    }
+}
+
+fn move_on(stage: &AtomicU8, next: u8) -> bool {
+    stage
+        .compare_exchange(QUEUED, next, Ordering::AcqRel, Ordering::Acquire)
+        .is_ok()
+}
+
+/// One queued write, whatever its result is.
+trait Job: Send {
+    /// Takes the job from its waiter, or says that it was withdrawn.
+    fn take(&self) -> bool;
+    fn grant(&self) -> &Grant;
+    /// Does the work and keeps its result; an error is the storage's and ends
+    /// the transaction.
+    fn perform(&mut self, transaction: &Connection) -> Result<(), rusqlite::Error>;
+    fn refuse(&mut self, error: Error);
+    /// Answers the waiter: the result kept, or the error that hit the whole batch.
+    fn answer(self: Box<Self>, batch_error: Option<&Error>);
+}
+
+struct Task<T, W> {
+    grant: Grant,
+    stage: Arc<AtomicU8>,
+    work: Option<W>,
+    outcome: Result<T, Error>,
+    answer: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T, W> Job for Task<T, W>
+where
+    T: Send,
+    W: FnOnce(&Connection) -> Result<T, Failure> + Send,
+{
+    fn take(&self) -> bool {
+        move_on(&self.stage, TAKEN)
+    }
+
+    fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    fn perform(&mut self, transaction: &Connection) -> Result<(), rusqlite::Error> {
+        let work = self.work.take().expect("a job is performed once");
+        self.outcome = match work(transaction) {
+            Ok(result) => Ok(result),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Storage(error)) => return Err(error),
+        };
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: Error) {
+        self.outcome = Err(error);
+    }
+
+    fn answer(self: Box<Self>, batch_error: Option<&Error>) {
+        let answer = match batch_error {
+            None => self.outcome,
+            Some(error) => Err(error.clone()),
+        };
+        // Nobody may be waiting any more; the write stands all the same.
+        let _ = self.answer.send(answer);
+    }
+}
+
+fn run(connection: &Connection, queue: &Receiver<Message>) {
+    let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_JOBS_MAX);
+    let mut stopping = false;
+    while !stopping {
+        match queue.recv() {
+            Ok(Message::Job(job)) => batch.push(job),
+            Ok(Message::Stop) | Err(_) => break,
+        }
+        // A panic in one job's work must not end the writing for everyone.
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            write(connection, queue, &mut batch, &mut stopping)
+        }));
+        let batch_error = written.unwrap_or_else(|_| {
+            log::error!("a job of the writer panicked");
+            Err(Error::Internal)
+        });
+        if !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("ROLLBACK")
+        {
+            failure::log(&error, "a rollback failed");
+        }
+        let batch_error = batch_error.err();
+        for job in batch.drain(..) {
+            job.answer(batch_error.as_ref());
+        }
+    }
+    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        failure::log(&error, "the last checkpoint failed");
+    }
+}
+
+/// Writes `batch` and whatever else is queued in one transaction. An error
+/// holds for all of them.
+fn write(
+    connection: &Connection,
+    queue: &Receiver<Message>,
+    batch: &mut Vec<Box<dyn Job>>,
+    stopping: &mut bool,
+) -> Result<(), Error> {
+    let began = prepared(connection, "BEGIN IMMEDIATE");
+    while batch.len() < BATCH_JOBS_MAX && !*stopping {
+        match queue.try_recv() {
+            Ok(Message::Job(job)) => batch.push(job),
+            Ok(Message::Stop) => *stopping = true,
+            Err(_) => break,
+        }
+    }
+    batch.retain(|job| job.take());
+    began.map_err(|error| {
+        failure::log(&error, "a transaction could not begin");
+        classify(&error)
+    })?;
+    perform(connection, batch).map_err(|error| {
+        failure::log(&error, "a transaction failed");
+        classify(&error)
+    })?;
+    prepared(connection, "COMMIT").map_err(|error| {
+        failure::log(&error, "a commit failed");
+        classify_commit(&error)
+    })
+}
+
+/// Performs each job whose key still stands, reading each distinct key once.
+fn perform(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), rusqlite::Error> {
+    let now = Moment::now();
+    let mut standings: Vec<(KeyId, Option<Standing>)> = Vec::new();
+    for job in batch {
+        let key = job.grant().key();
+        let known = standings.iter().position(|(id, _)| *id == key);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                standings.push((key, keys::standing(connection, key)?));
+                standings.len() - 1
+            }
+        };
+        match job.grant().confirm(standings[at].1.as_ref(), now) {
+            Ok(()) => job.perform(connection)?,
+            Err(error) => job.refuse(error),
+        }
+    }
+    Ok(())
+}
+
+fn prepared(connection: &Connection, statement: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(statement)?.execute([])?;
+    Ok(())
+}
