@@ -6,7 +6,7 @@ use std::io::Write;
 use env_logger::fmt::Formatter;
 use log::kv::{self, Key, Value, VisitSource};
 use log::{LevelFilter, Record};
-use serde_json::Map;
+use serde::Serializer;
 
 use crate::cli::LogLevel;
 use crate::moment::Moment;
@@ -28,26 +28,30 @@ pub fn start(level: LogLevel) {
 }
 
 fn write_line(formatter: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
-    let mut line = Map::new();
-    line.insert("time".into(), Moment::now().to_string().into());
-    line.insert("level".into(), record.level().as_str().into());
-    line.insert("target".into(), record.target().into());
-    line.insert("message".into(), record.args().to_string().into());
+    let mut line = Line(vec![
+        ("time".to_owned(), Moment::now().to_string().into()),
+        ("level".to_owned(), record.level().as_str().into()),
+        ("target".to_owned(), record.target().into()),
+        ("message".to_owned(), record.args().to_string().into()),
+    ]);
     // Only a visitor's own error could end the visit, and this one has none.
-    let _ = record.key_values().visit(&mut Fields(&mut line));
-    let line = serde_json::to_string(&line)?;
-    writeln!(formatter, "{line}")
+    let _ = record.key_values().visit(&mut line);
+    let mut text = Vec::new();
+    serde_json::Serializer::new(&mut text).collect_map(line.0)?;
+    text.push(b'\n');
+    formatter.write_all(&text)
 }
 
-struct Fields<'a>(&'a mut Map<String, serde_json::Value>);
+/// The members of a line, in the order in which they are written.
+struct Line(Vec<(String, serde_json::Value)>);
 
-impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+impl<'kvs> VisitSource<'kvs> for Line {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         let value = match value.to_i64() {
             Some(number) => number.into(),
             None => value.to_string().into(),
         };
-        self.0.insert(key.to_string(), value);
+        self.0.push((key.to_string(), value));
         Ok(())
     }
 }

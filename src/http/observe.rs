@@ -99,3 +99,31 @@ async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + S
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::{App, HttpResponse, web};
+
+    #[actix_web::test]
+    async fn a_panic_is_answered_by_the_envelope_and_the_next_request_as_ever() {
+        async fn panics() -> HttpResponse {
+            panic!("the number is 4479000000001");
+        }
+        let routes = App::new()
+            .wrap(from_fn(observe))
+            .route("/", web::get().to(panics).wrap(from_fn(catch_panic)));
+        let app = init_service(routes).await;
+        for _ in 0..2 {
+            let answer = call_service(&app, TestRequest::get().uri("/").to_request()).await;
+            assert!(answer.headers().contains_key(X_REQUEST_ID));
+            let body = read_body(answer).await;
+            insta::allow_duplicates!(insta::assert_snapshot!(
+                String::from_utf8_lossy(&body),
+                @r#"{"success":false,"error":{"name":"InternalServerError","statusCode":500,"message":"Internal server error"}}"#
+            ));
+        }
+    }
+}

@@ -93,7 +93,7 @@ impl OpenError {
 
 /// An open address book: its file and one connection that may write.
 pub struct Database {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
 }
 
@@ -108,10 +108,7 @@ impl Database {
             return Err(OpenError::LibraryTooOld(rusqlite::version()));
         }
         make_directory_of(path)?;
-        if !path
-            .try_exists()
-            .map_err(|error| OpenError::io(path, error))?
-        {
+        if !exists(path)? {
             create(path)?;
         }
         recognise_header(path)?;
@@ -154,11 +151,6 @@ impl Database {
         })?;
         Ok(done)
     }
-
-    /// Gives the connection away, to the writer thread.
-    pub(super) fn into_connection(self) -> Connection {
-        self.connection
-    }
 }
 
 /// Keeps a second server away from a file, by a lock on a file beside it.
@@ -167,12 +159,15 @@ pub struct ServerLock(#[allow(dead_code, reason = "held, never read")] File);
 
 impl ServerLock {
     /// Takes the lock of `path`; the operating system frees it when the
-    /// process ends, however it ends.
+    /// process ends, however it ends. A foreign file gets no lock beside it.
     ///
     /// # Errors
-    /// `Served`, or `Io`.
+    /// Every [`OpenError`] but `LibraryTooOld` and `Storage`.
     pub fn take(path: &Path) -> Result<Self, OpenError> {
         make_directory_of(path)?;
+        if exists(path)? {
+            recognise_header(path)?;
+        }
         let lock_path = beside(path, ".lock");
         let file = OpenOptions::new()
             .create(true)
@@ -300,6 +295,11 @@ fn check_identity(path: &Path, application_id: u32, version: u32) -> Result<(), 
         });
     }
     Ok(())
+}
+
+fn exists(path: &Path) -> Result<bool, OpenError> {
+    path.try_exists()
+        .map_err(|error| OpenError::io(path, error))
 }
 
 fn make_directory_of(path: &Path) -> Result<(), OpenError> {

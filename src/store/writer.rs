@@ -48,7 +48,7 @@ impl Writer {
     pub(super) fn start(database: Database) -> Result<Self, OpenError> {
         let path = database.path().to_owned();
         let (queue, jobs) = sync_channel(QUEUE_JOBS_MAX);
-        let connection = database.into_connection();
+        let connection = database.connection;
         let thread = thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || run(&connection, &jobs))
@@ -260,3 +260,6 @@ fn prepared(connection: &Connection, statement: &str) -> Result<(), rusqlite::Er
     connection.prepare_cached(statement)?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

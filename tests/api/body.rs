@@ -1,0 +1,157 @@
+//! Bodies that are no contact: not JSON, too large, too slow, of another type.
+
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use insta::assert_snapshot;
+
+use crate::harness::Server;
+
+const CONTACT: &str = r#"{"alias":"john","msisdn":"4479000000001"}"#;
+
+#[test]
+fn bad_json_in_all_its_forms_is_one_clear_message() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let deep = "[".repeat(10_000);
+    let bodies: [&[u8]; 14] = [
+        b"",
+        b" ",
+        b"{",
+        br#"{"alias":"john""#,
+        br#"{"alias":"john",}"#,
+        br#"{"alias":"john"} x"#,
+        br#"{"alias":"john"}{}"#,
+        br#"{'alias':'john'}"#,
+        br#"{"alias":"jo
+hn"}"#,
+        br#"{"alias":01}"#,
+        br#"{"alias":NaN}"#,
+        b"\xef\xbb\xbf{}",
+        b"{\"alias\":\"\xff\"}",
+        deep.as_bytes(),
+    ];
+    for body in bodies {
+        let reply = server.create(&key, body);
+        let shown = String::from_utf8_lossy(body);
+        assert_eq!(
+            (reply.status, reply.message().as_str()),
+            (400, "Request body is not valid JSON"),
+            "{shown}"
+        );
+    }
+    let deep_and_closed = format!("{deep}{}", "]".repeat(10_000));
+    for body in ["[]", "null", "1", "\"alias\"", "true", &deep_and_closed] {
+        let reply = server.create(&key, body);
+        assert_eq!(
+            (reply.status, reply.message().as_str()),
+            (400, "Request body must be a JSON object")
+        );
+    }
+    assert_eq!(server.stored(), 0);
+}
+
+#[test]
+fn unknown_and_repeated_fields_are_named() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let reply = server.create(
+        &key,
+        r#"{"alias":"john","msisdn":"4479000000001","Meta":{}}"#,
+    );
+    assert_snapshot!(reply.redacted(), @r#"400 {"success":false,"error":{"name":"ValidationError","statusCode":400,"message":"Unknown field: Meta"}}"#);
+    let reply = server.create(
+        &key,
+        r#"{"alias":"john","alias":"jane","msisdn":"4479000000001"}"#,
+    );
+    assert_snapshot!(reply.redacted(), @r#"400 {"success":false,"error":{"name":"ValidationError","statusCode":400,"message":"Duplicate field: alias"}}"#);
+    let reply = server.create(
+        &key,
+        r#"{"alias":"john","\u0061lias":"john","msisdn":"4479000000001"}"#,
+    );
+    assert_eq!(reply.message(), "Duplicate field: alias");
+    let endless = format!(r#"{{"{}":1}}"#, "x".repeat(60_000));
+    assert_eq!(
+        server.create(&key, endless).message(),
+        format!("Unknown field: {}", "x".repeat(64))
+    );
+}
+
+#[test]
+fn only_json_in_utf_8_is_a_contact() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let send = |content_type: Option<&str>, alias: &str| {
+        let body = CONTACT.replace("john", alias);
+        let call = server.call("POST", "/contacts").key(&key).body(body);
+        match content_type {
+            Some(content_type) => call.header("Content-Type", content_type).send(),
+            None => call.send(),
+        }
+    };
+    for refused in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/json; charset=latin1"),
+        Some("application/problem+json"),
+        Some("json"),
+    ] {
+        let reply = send(refused, "john");
+        assert_eq!(reply.status, 415, "{refused:?}");
+        assert_eq!(
+            reply.message(),
+            "Content-Type must be application/json, in UTF-8"
+        );
+    }
+    for (alias, accepted) in [
+        ("plain", "application/json"),
+        ("loud", "Application/JSON; charset=UTF-8"),
+        ("quoted", "application/json;charset=\"utf-8\""),
+    ] {
+        assert_eq!(send(Some(accepted), alias).status, 200, "{accepted}");
+    }
+    let encoded = server
+        .call("POST", "/contacts")
+        .key(&key)
+        .header("Content-Encoding", "gzip")
+        .json(CONTACT)
+        .send();
+    assert_snapshot!(encoded.redacted(), @r#"415 {"success":false,"error":{"name":"UnsupportedMediaTypeError","statusCode":415,"message":"Content-Encoding is not supported"}}"#);
+}
+
+#[test]
+fn a_body_of_64_kib_is_read_and_a_larger_one_is_not() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let padded = |bytes: usize| format!("{CONTACT}{}", " ".repeat(bytes - CONTACT.len()));
+    let too_large = server.create(&key, padded(65_537));
+    assert_snapshot!(too_large.redacted(), @r#"413 {"success":false,"error":{"name":"PayloadTooLargeError","statusCode":413,"message":"Request body must be at most 65536 bytes"}}"#);
+    let chunked = format!(
+        "POST /contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n{}\r\n0\r\n\r\n",
+        padded(65_537)
+    );
+    assert!(server.raw(chunked.as_bytes()).starts_with("HTTP/1.1 413 "));
+    assert_eq!(server.stored(), 0);
+    assert_eq!(server.create(&key, padded(65_536)).status, 200);
+}
+
+#[test]
+fn a_body_that_does_not_arrive_in_time_is_cut_off() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let begun = Instant::now();
+    let mut stream = server.connect();
+    let head = format!(
+        "POST /contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: 41\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(
+        answer.contains(r#""name":"RequestTimeoutError""#),
+        "{answer}"
+    );
+    assert!(begun.elapsed().as_secs() >= 9, "a slow client has its time");
+}

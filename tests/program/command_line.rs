@@ -1,0 +1,183 @@
+//! `key`, `healthcheck` and the variables.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::harness::{Server, id_of, make_key, program, run};
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn list(database: &Path) -> String {
+    let output = run(&["key", "list", "--database", database.to_str().unwrap()]);
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn key_create_makes_a_missing_database_and_prints_the_token_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("new/deep/book.db");
+    let arguments = ["--name", "sender", "--permission", "create:Contacts"];
+    let output = run(&[
+        &["key", "create", "--database", database.to_str().unwrap()],
+        arguments.as_slice(),
+    ]
+    .concat());
+    assert!(output.status.success());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed.len(), 67, "66 characters and a newline");
+    assert!(addressbook::token::Token::parse(printed.trim_end()).is_some());
+    assert!(output.stderr.is_empty());
+    assert_eq!(mode(&database), 0o600);
+    assert_eq!(mode(database.parent().unwrap()), 0o700);
+    assert_eq!(mode(&directory.path().join("new")), 0o700);
+}
+
+#[test]
+fn key_list_shows_everything_but_the_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let active = make_key(&database, &["read:Audit", "create:Contacts"], &[]);
+    let expired = make_key(&database, &["read:Contacts"], &["--expires-in", "0s"]);
+    let revoked = make_key(&database, &["read:Contacts"], &["--expires-in", "90d"]);
+    let path = database.to_str().unwrap();
+    assert!(
+        run(&["key", "revoke", "--database", path, id_of(&revoked)])
+            .status
+            .success()
+    );
+    let listed = list(&database);
+    let lines: Vec<Vec<&str>> = listed
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines[0], ["ID", "STATE", "EXPIRES", "NAME", "PERMISSIONS"]);
+    assert_eq!(
+        lines[1],
+        [
+            id_of(&active),
+            "active",
+            "never",
+            "test",
+            "create:Contacts",
+            "read:Audit"
+        ]
+    );
+    assert_eq!(lines[2][..2], [id_of(&expired), "expired"]);
+    assert_eq!(lines[3][..2], [id_of(&revoked), "revoked"]);
+    assert!(lines[3][2].ends_with('Z'));
+    for token in [active, expired, revoked] {
+        assert!(!listed.contains(&token[17..]));
+    }
+}
+
+#[test]
+fn revoking_twice_is_fine_and_revoking_nothing_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let key = make_key(&database, &["read:Contacts"], &[]);
+    let path = database.to_str().unwrap();
+    for _ in 0..2 {
+        assert!(
+            run(&["key", "revoke", "--database", path, id_of(&key)])
+                .status
+                .success()
+        );
+    }
+    let unknown = run(&["key", "revoke", "--database", path, "000000000000"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(unknown.stderr).unwrap(),
+        "addressbook: API key not found\n"
+    );
+    let a_whole_token = run(&["key", "revoke", "--database", path, "too-short"]);
+    assert_eq!(a_whole_token.status.code(), Some(2));
+}
+
+#[test]
+fn a_key_needs_a_name_and_permissions_that_exist() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let create = ["key", "create", "--database", database.to_str().unwrap()];
+    for arguments in [
+        vec!["--permission", "create:Contacts"],
+        vec!["--name", "a"],
+        vec!["--name", " ", "--permission", "create:Contacts"],
+        vec!["--name", "a\u{202e}b", "--permission", "create:Contacts"],
+        vec!["--name", "a", "--permission", "create:contacts"],
+        vec!["--name", "a", "--permission", "*"],
+        vec![
+            "--name",
+            "a",
+            "--permission",
+            "create:Contacts",
+            "--expires-in",
+            "soon",
+        ],
+        vec![
+            "--name",
+            "a",
+            "--permission",
+            "create:Contacts",
+            "--expires-in",
+            "99999y",
+        ],
+    ] {
+        let output = run(&[create.as_slice(), &arguments].concat());
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        assert!(!output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn a_key_made_and_revoked_while_the_server_runs_acts_at_once() {
+    let server = Server::start();
+    for number in 0..3 {
+        let key = server.key(&["create:Contacts"]);
+        let body = format!(r#"{{"alias":"{number}","msisdn":"4479000000001"}}"#);
+        assert_eq!(server.create(&key, body.as_str()).status, 200);
+        let path = server.database.to_str().unwrap();
+        assert!(
+            run(&["key", "revoke", "--database", path, id_of(&key)])
+                .status
+                .success()
+        );
+        assert_eq!(server.create(&key, body).status, 401);
+    }
+}
+
+#[test]
+fn healthcheck_asks_the_server_where_it_listens() {
+    let mut server = Server::start();
+    let port = server.address.port();
+    for address in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}")] {
+        let output = run(&["healthcheck", "--listen", &address]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let by_variable = program()
+        .arg("healthcheck")
+        .env("ADDRESSBOOK_LISTEN", format!("0.0.0.0:{port}"))
+        .status()
+        .unwrap();
+    assert!(by_variable.success());
+    server.stop();
+    let output = run(&["healthcheck", "--listen", &format!("127.0.0.1:{port}")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn the_database_may_be_named_by_its_variable() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    make_key(&database, &["read:Contacts"], &[]);
+    let output = program()
+        .args(["key", "list"])
+        .env("ADDRESSBOOK_DATABASE", &database)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), list(&database));
+}

@@ -1,0 +1,134 @@
+//! The first start: one key with every permission, in a file and nowhere else.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use crate::harness::{PERMISSIONS, make_key, program, run};
+
+struct Started {
+    child: Child,
+    first_line: String,
+}
+
+fn start(database: &Path, more: &[&str]) -> Started {
+    let mut child = program()
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "trace"])
+        .args(more)
+        .arg("--database")
+        .arg(database)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first_line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut first_line)
+        .unwrap();
+    Started { child, first_line }
+}
+
+impl Started {
+    /// Kills it and returns what it wrote on standard error.
+    fn errors(mut self) -> String {
+        self.child.kill().unwrap();
+        let mut errors = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut errors)
+            .unwrap();
+        self.child.wait().unwrap();
+        errors
+    }
+}
+
+#[test]
+fn the_first_start_leaves_one_whole_key_in_a_file_and_a_curl_that_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let started = start(&database, &[]);
+    assert!(
+        started
+            .first_line
+            .starts_with("listening on http://127.0.0.1:")
+    );
+    let file = directory.path().join("initial-api-key");
+    let token = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    let address = started.first_line.trim().rsplit('/').next().unwrap();
+    let reply = crate::harness::agent()
+        .post(format!("http://{address}/contacts"))
+        .header("Authorization", format!("Bearer {}", token.trim_end()))
+        .content_type("application/json")
+        .send(r#"{"alias":"john","msisdn":"4479000000001"}"#)
+        .unwrap();
+    assert_eq!(reply.status().as_u16(), 200);
+
+    let errors = started.errors();
+    assert!(errors.contains(file.to_str().unwrap()), "{errors}");
+    assert!(errors.contains("curl 'http://127.0.0.1:"), "{errors}");
+    let secret = token.trim_end().split('_').nth(2).unwrap();
+    assert!(!errors.contains(secret), "the token reaches no log");
+
+    let listed = run(&["key", "list", "--database", database.to_str().unwrap()]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(listed.lines().count(), 2);
+    assert!(listed.contains(&PERMISSIONS.join(" ")), "{listed}");
+}
+
+#[test]
+fn a_later_start_makes_no_second_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    start(&database, &[]).errors();
+    let token = std::fs::read(directory.path().join("initial-api-key")).unwrap();
+    let errors = start(&database, &[]).errors();
+    assert!(!errors.contains("initial-api-key"));
+    assert_eq!(
+        std::fs::read(directory.path().join("initial-api-key")).unwrap(),
+        token
+    );
+
+    let with_a_key = directory.path().join("other/book.db");
+    make_key(&with_a_key, &["read:Contacts"], &[]);
+    start(&with_a_key, &[]).errors();
+    assert!(!directory.path().join("other/initial-api-key").exists());
+}
+
+#[test]
+fn no_initial_key_makes_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    start(&database, &["--no-initial-key"]).errors();
+    assert!(!directory.path().join("initial-api-key").exists());
+    let listed = run(&["key", "list", "--database", database.to_str().unwrap()]);
+    assert_eq!(String::from_utf8(listed.stdout).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn a_file_that_is_there_is_never_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let file = directory.path().join("initial-api-key");
+    std::fs::write(&file, "somebody's").unwrap();
+    let output = program()
+        .args(["serve", "--listen", "127.0.0.1:0", "--database"])
+        .arg(&database)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains("initial-api-key exists"), "{errors}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "somebody's");
+    let listed = run(&["key", "list", "--database", database.to_str().unwrap()]);
+    assert_eq!(String::from_utf8(listed.stdout).unwrap().lines().count(), 1);
+}

@@ -1,0 +1,12 @@
+//! The real program: its command line, its stops, its crashes, its faults.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod command_line;
+mod crash;
+mod fault;
+mod initial_key;
+mod refusal;
+mod stop;
