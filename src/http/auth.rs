@@ -21,7 +21,7 @@ use crate::permission::Permission;
 use crate::store::Store;
 use crate::token::Token;
 
-/// What every worker shares. Its parts are reached through [`Allowed`] alone.
+/// What every worker shares. Its parts are reached through `Allowed` alone.
 pub struct State {
     store: Arc<Store>,
     keyring: Keyring,

@@ -30,7 +30,7 @@ const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 const CONNECTIONS_MAX: usize = 4096;
 
 /// Serves the address book on `listener` with `workers` threads until SIGTERM
-/// or SIGINT, then finishes what is running within [`SHUTDOWN_WAIT_MAX_S`] seconds.
+/// or SIGINT, then finishes what is running within eight seconds.
 ///
 /// # Errors
 /// What the operating system says of the socket or of the signal handlers.

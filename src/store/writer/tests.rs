@@ -120,7 +120,7 @@ async fn a_full_disk_stores_nothing_and_the_writer_goes_on() {
 
 #[tokio::test]
 async fn a_full_queue_refuses_at_once_and_a_late_job_is_withdrawn() {
-    let bench = Arc::new(bench(|_| {}));
+    let bench = bench(|_| {});
     bench
         .other
         .execute_batch("BEGIN IMMEDIATE")
