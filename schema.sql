@@ -3,7 +3,7 @@
 -- "abk1" in ASCII, at byte 68 of the file: whose file this is.
 PRAGMA application_id = 1633839921;
 -- At byte 60 of the file: which schema. A newer one is refused untouched.
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 CREATE TABLE contacts (
     -- UUID version 7: its first 48 bits are the millisecond of creation, so new
@@ -19,6 +19,28 @@ CREATE TABLE contacts (
     updated_on INTEGER NOT NULL
 -- The row lives in the tree of its id: a tree and a write less for each contact.
 ) STRICT, WITHOUT ROWID;
+
+-- For lists by number and deletes by number; holds the id as its second column.
+CREATE INDEX contacts_by_msisdn ON contacts (msisdn);
+
+CREATE TABLE optouts (
+    -- Belongs to the number, not to a contact: no contact need have it.
+    msisdn TEXT NOT NULL PRIMARY KEY CHECK (length(CAST(msisdn AS BLOB)) BETWEEN 7 AND 15),
+    -- Milliseconds since 1970, UTC.
+    created_on INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- For the list of opt-outs, the oldest first.
+CREATE INDEX optouts_by_created_on ON optouts (created_on);
+
+-- How many rows a table has, kept by every transaction that adds or removes
+-- some: counting a million rows takes longer than a whole page of them.
+CREATE TABLE counters (
+    name TEXT NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL CHECK (value >= 0)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO counters (name, value) VALUES ('contacts', 0), ('optouts', 0);
 
 CREATE TABLE api_keys (
     -- The 12 characters inside the token.

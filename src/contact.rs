@@ -39,6 +39,11 @@ impl Alias {
         Ok(Self(name))
     }
 
+    /// Takes an alias from the store, where only parsed ones are.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The stored form.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,6 +80,11 @@ impl Msisdn {
         Ok(Self(digits.to_owned()))
     }
 
+    /// Takes a number from the store, where only parsed ones are.
+    pub fn from_stored(digits: String) -> Self {
+        Self(digits)
+    }
+
     /// The digits alone.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -90,6 +100,13 @@ impl ContactId {
     /// Takes a UUID of version 7 as an id.
     pub fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)
+    }
+
+    /// Reads the written form, 36 characters with hyphens, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        const WRITTEN_CHARACTERS: usize = 36;
+        let uuid = Uuid::try_parse(text).ok()?;
+        (text.len() == WRITTEN_CHARACTERS).then_some(Self(uuid))
     }
 
     /// The 16 bytes that the store keeps.
@@ -136,6 +153,17 @@ pub struct Contact {
     pub alias: Alias,
     /// Not unique.
     pub msisdn: Msisdn,
+}
+
+/// A stored contact with everything that is kept of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullContact {
+    /// What lists show.
+    pub contact: Contact,
+    /// Free data.
+    pub meta: Meta,
+    /// When anything of it last changed; at first, when it was created.
+    pub updated_on: Moment,
 }
 
 #[cfg(test)]

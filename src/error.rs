@@ -12,6 +12,18 @@ pub enum Error {
     /// Another contact has the alias.
     #[error("Alias already exists")]
     AliasTaken,
+    /// No contact has the id, the alias or the number.
+    #[error("Contact not found")]
+    ContactNotFound,
+    /// The number is not opted out.
+    #[error("Opt-out not found")]
+    OptoutNotFound,
+    /// Several contacts share a number that was to name one.
+    #[error("{0} contacts have this number, nothing was deleted, delete by id")]
+    NumberShared(u64),
+    /// `If-Match` or `If-None-Match` does not hold.
+    #[error("The contact is not in the state that the request names")]
+    ConditionFailed,
     /// No key was presented.
     #[error("API key is missing")]
     KeyMissing,
@@ -36,6 +48,12 @@ pub enum Error {
     /// The storage failed before anything was stored.
     #[error("The storage failed, nothing was stored, try again")]
     StorageFailed,
+    /// Too many lists run at once.
+    #[error("Too many lists are being read, try again")]
+    ListsBusy,
+    /// A list was interrupted at its time limit.
+    #[error("The list took too long, narrow it down or page through it by cursor")]
+    ListTooSlow,
     /// The storage failed while reading.
     #[error("The storage cannot be read, try again")]
     StorageUnreadable,
@@ -61,6 +79,36 @@ pub enum Invalid {
     FieldUnknown(String),
     #[error("Duplicate field: {0}")]
     FieldTwice(String),
+
+    #[error("Nothing to update")]
+    NothingToUpdate,
+    #[error("Alias must equal the alias in the path")]
+    AliasNotOfPath,
+
+    #[error("Unknown parameter: {0}")]
+    ParameterUnknown(String),
+    #[error("Duplicate parameter: {0}")]
+    ParameterTwice(String),
+    #[error("Parameter sortField must be created_on, alias or msisdn")]
+    SortField,
+    #[error("Parameter sortDir must be ASC or DESC")]
+    SortDir,
+    #[error("Parameter offset must be a whole number, 0 or more")]
+    Offset,
+    #[error("Parameter limit must be a whole number from 1 to 1000")]
+    Limit,
+    #[error("Parameter aliasPrefix must be 1 to 128 characters")]
+    AliasPrefix,
+    #[error("Parameter search must be 1 to 128 characters")]
+    Search,
+    #[error("Parameter meta.NAME may be given for at most 16 names")]
+    MetaFilters,
+    #[error("Parameter include must be meta")]
+    Include,
+    #[error("Parameter cursor does not belong to this list")]
+    CursorUnknown,
+    #[error("Parameter cursor cannot be combined with offset")]
+    CursorWithOffset,
 
     #[error("Alias must be a string")]
     AliasNotString,

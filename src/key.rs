@@ -10,7 +10,7 @@ use crate::text::{NameFault, normalise_name};
 use crate::token::{KeyId, SecretHash, Tag};
 
 /// What people call a key: 1 to 128 characters, normalised like an alias.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct KeyName(String);
 
 impl KeyName {
@@ -27,6 +27,11 @@ impl KeyName {
         Ok(Self(name))
     }
 
+    /// Takes a name from the store, where only parsed ones are.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The stored form.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,7 +39,7 @@ impl KeyName {
 }
 
 /// A key as operators see it: everything but its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ApiKey {
     /// The public part of its token.
     pub id: KeyId,
@@ -51,7 +56,8 @@ pub struct ApiKey {
 }
 
 /// Whether a key is good, and if not, why: for operators alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// Requests with it are let in.
     Active,

@@ -9,14 +9,18 @@
 pub mod error;
 pub mod json;
 
+pub mod change;
 pub mod contact;
 pub mod key;
 pub mod meta;
 pub mod moment;
+pub mod optout;
 pub mod permission;
+pub mod selection;
 pub mod text;
 pub mod token;
 
+pub mod files;
 pub mod keyring;
 pub mod store;
 

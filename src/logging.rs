@@ -23,8 +23,15 @@ pub fn start(level: LogLevel) {
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn.min(level))
         .filter_module("addressbook", level)
+        // Its errors are what strangers send it.
+        .filter_module("actix_http", LevelFilter::Off)
         .format(write_line)
         .init();
+    // A panic's message may hold what was sent: only its place is logged.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        log::error!(place = place.unwrap_or_default(); "panicked");
+    }));
 }
 
 fn write_line(formatter: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {

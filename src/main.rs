@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use addressbook::cli::{CommandLine, Verb};
+use addressbook::cli::{CommandLine, LogLevel, Verb};
 use addressbook::{command, logging};
 use clap::Parser;
 
@@ -15,7 +15,10 @@ fn main() -> ExitCode {
                 actix_web::rt::System::new().block_on(server)
             })
         }
-        Verb::Key(verb) => command::key(&verb),
+        Verb::Key(verb) => {
+            logging::start(LogLevel::Error);
+            command::key(&verb)
+        }
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
     };
     match done {

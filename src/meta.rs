@@ -1,6 +1,8 @@
 //! A contact's free data: one JSON object, kept as it came. Names in their
 //! order, numbers to the digit. Knows no HTTP and no SQL.
 
+mod change;
+
 use std::collections::HashSet;
 
 use serde_json::value::RawValue;
@@ -46,6 +48,11 @@ impl Meta {
         };
         compaction.object(text, 1)?;
         Ok(Self(compaction.compact))
+    }
+
+    /// Takes compact JSON from the store, where only parsed metas are.
+    pub fn from_stored(compact: String) -> Self {
+        Self(compact)
     }
 
     /// Compact JSON: no white space between tokens, escapes only where JSON

@@ -61,7 +61,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// The permissions of a key: at least one, each once.
+/// The permissions of a key, each once; a new key has at least one.
 ///
 /// Written as names separated by one space, the `scope` of RFC 6749, in the
 /// order of [`Permission::ALL`].
@@ -86,6 +86,13 @@ impl PermissionSet {
         Ok(Self(bits))
     }
 
+    /// Reads what the store keeps. A name of another version gives nothing, and a
+    /// set that was narrowed to nothing stays empty.
+    pub fn from_stored(names: &str) -> Self {
+        let known = names.split(' ').filter_map(|name| name.parse().ok());
+        Self(known.fold(0, |bits, one| bits | bit(one)))
+    }
+
     /// Whether `permission` is among them.
     pub fn contains(self, permission: Permission) -> bool {
         self.0 & bit(permission) != 0
@@ -104,6 +111,12 @@ fn bit(permission: Permission) -> u32 {
     1 << permission as u32
 }
 
+impl serde::Serialize for PermissionSet {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(Permission::as_str))
+    }
+}
+
 impl fmt::Display for PermissionSet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, permission) in self.iter().enumerate() {
@@ -111,21 +124,6 @@ impl fmt::Display for PermissionSet {
             write!(formatter, "{separator}{permission}")?;
         }
         Ok(())
-    }
-}
-
-impl FromStr for PermissionSet {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let mut bits = 0;
-        for name in text.split(' ').filter(|name| !name.is_empty()) {
-            bits |= bit(name.parse()?);
-        }
-        if bits == 0 {
-            return Err(Invalid::PermissionsMissing);
-        }
-        Ok(Self(bits))
     }
 }
 
@@ -145,7 +143,13 @@ mod tests {
         let set =
             PermissionSet::of(&[Permission::ReadAudit, Permission::CreateContacts]).expect("two");
         assert_eq!(set.to_string(), "create:Contacts read:Audit");
-        assert_eq!("create:Contacts read:Audit".parse(), Ok(set));
+        assert_eq!(
+            PermissionSet::from_stored("create:Contacts read:Audit"),
+            set
+        );
+        let newer = PermissionSet::from_stored("create:Contacts fly:Rockets read:Audit");
+        assert_eq!(newer, set, "a newer version's name gives nothing");
+        assert_eq!(PermissionSet::from_stored("").iter().count(), 0);
         assert_eq!(PermissionSet::of(&[]), Err(Invalid::PermissionsMissing));
         assert_eq!(PermissionSet::all().iter().count(), 16);
     }

@@ -2,13 +2,15 @@
 
 use std::io::{Write, stdout};
 
+use serde::Serialize;
+
 use super::CommandError;
-use crate::cli::{KeyCreate, KeyList, KeyRevoke, KeyVerb};
-use crate::key::{ApiKey, NewKey};
+use crate::cli::{DatabaseArgument, KeyCreate, KeyList, KeyRevoke, KeyVerb};
+use crate::key::{ApiKey, KeyState, NewKey};
 use crate::moment::Moment;
 use crate::permission::PermissionSet;
-use crate::store::Database;
-use crate::token::{SecretHash, Token};
+use crate::store::{Database, locate};
+use crate::token::{KeyId, SecretHash, Token};
 
 /// Makes, lists or revokes keys, whether a server runs on the file or not.
 ///
@@ -20,6 +22,10 @@ pub fn key(verb: &KeyVerb) -> Result<(), CommandError> {
         KeyVerb::List(arguments) => list(arguments),
         KeyVerb::Revoke(arguments) => revoke(arguments),
     }
+}
+
+fn open(argument: &DatabaseArgument) -> Result<Database, CommandError> {
+    Ok(Database::open_or_create(&locate(&argument.path)?, None)?)
 }
 
 fn create(arguments: &KeyCreate) -> Result<(), CommandError> {
@@ -35,16 +41,24 @@ fn create(arguments: &KeyCreate) -> Result<(), CommandError> {
         permissions: PermissionSet::of(&arguments.permissions)?,
         expires_on,
     };
-    let mut database = Database::open_or_create(&arguments.database.path)?;
+    let mut database = open(&arguments.database)?;
     let token = Token::generate()?;
     database.create_key(&token, &SecretHash::of(&token)?, &key)?;
-    writeln!(stdout(), "{}", token.expose())?;
-    Ok(())
+    let mut out = stdout().lock();
+    let printed = writeln!(out, "{}", token.expose()).and_then(|()| out.flush());
+    printed.or_else(|error| {
+        // A key that nobody has must not stay.
+        database.revoke_key(token.id())?;
+        Err(CommandError::TokenUnprinted(error))
+    })
 }
 
 fn list(arguments: &KeyList) -> Result<(), CommandError> {
-    let keys = Database::open_or_create(&arguments.database.path)?.keys()?;
+    let keys = open(&arguments.database)?.keys()?;
     let now = Moment::now();
+    if arguments.json {
+        return print_json(&keys, now);
+    }
     let header = ["ID", "STATE", "EXPIRES", "NAME", "PERMISSIONS"].map(str::to_owned);
     let rows: Vec<[String; 5]> = std::iter::once(header)
         .chain(keys.iter().map(|key| row(key, now)))
@@ -64,6 +78,27 @@ fn list(arguments: &KeyList) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// The same, for programs.
+fn print_json(keys: &[ApiKey], now: Moment) -> Result<(), CommandError> {
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        #[serde(flatten)]
+        key: &'a ApiKey,
+        state: KeyState,
+    }
+    let listed: Vec<Listed<'_>> = keys
+        .iter()
+        .map(|key| Listed {
+            key,
+            state: key.state(now),
+        })
+        .collect();
+    let mut out = stdout().lock();
+    serde_json::to_writer(&mut out, &listed).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
 fn row(key: &ApiKey, now: Moment) -> [String; 5] {
     [
         key.id.to_string(),
@@ -76,8 +111,9 @@ fn row(key: &ApiKey, now: Moment) -> [String; 5] {
 }
 
 fn revoke(arguments: &KeyRevoke) -> Result<(), CommandError> {
-    let mut database = Database::open_or_create(&arguments.database.path)?;
-    if !database.revoke_key(arguments.id)? {
+    let id = KeyId::parse(&arguments.id).ok_or(CommandError::NoKeyId)?;
+    let mut database = open(&arguments.database)?;
+    if !database.revoke_key(id)? {
         return Err(CommandError::KeyNotFound);
     }
     Ok(())

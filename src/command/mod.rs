@@ -4,7 +4,7 @@ mod healthcheck;
 mod key;
 mod serve;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 pub use healthcheck::healthcheck;
@@ -22,13 +22,22 @@ pub enum CommandError {
     Open(#[from] OpenError),
     /// The address book refused.
     #[error(transparent)]
-    Operation(#[from] Error),
+    Operation(Error),
+    /// Another process kept its transaction open.
+    #[error("another process kept the address book locked, nothing was changed")]
+    Locked,
     /// An argument is wrong.
     #[error(transparent)]
     Argument(#[from] Invalid),
     /// The duration leads beyond the calendar.
     #[error("--expires-in leads beyond the year 9999")]
     ExpiryTooFar,
+    /// The argument is no id.
+    #[error("an id has 12 letters and digits, those after abk_ in the token")]
+    NoKeyId,
+    /// The new key's token reached nobody.
+    #[error("cannot print the token, the key is revoked: {0}")]
+    TokenUnprinted(std::io::Error),
     /// No key has the id.
     #[error("API key not found")]
     KeyNotFound,
@@ -64,4 +73,24 @@ pub enum CommandError {
     /// The runtime or the standard streams fail.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy => Self::Locked,
+            error => Self::Operation(error),
+        }
+    }
+}
+
+/// Where a server that listens on `address` can be reached from this machine:
+/// what listens on every address is asked on loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }

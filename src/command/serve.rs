@@ -1,23 +1,25 @@
 //! `addressbook serve`
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write, stderr, stdout};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use super::CommandError;
+use super::{CommandError, reachable};
 use crate::cli::Serve;
 use crate::error::Error;
+use crate::files;
 use crate::http::{self, State};
 use crate::key::{KeyName, NewKey};
 use crate::permission::PermissionSet;
-use crate::store::{Database, ServerLock, Store};
+use crate::store::{Database, ServerLock, Store, locate};
 use crate::token::{SecretHash, Token};
 
 const INITIAL_KEY_FILE: &str = "initial-api-key";
+/// Open files that are asked for: two for each connection that actix takes.
+const FILES_MAX: u64 = 32_768;
 
 /// Serves until a signal, with the runtime that `block_on` starts.
 ///
@@ -27,7 +29,6 @@ pub fn serve(
     arguments: &Serve,
     block_on: impl FnOnce(ServeFuture) -> io::Result<()>,
 ) -> Result<(), CommandError> {
-    let path = &arguments.database.path;
     let listen_on = arguments.listen.address;
     let failed = |source| CommandError::Listen {
         address: listen_on,
@@ -35,20 +36,28 @@ pub fn serve(
     };
     let listener = TcpListener::bind(listen_on).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let _lock = ServerLock::take(path)?;
-    let mut database = Database::open_or_create(path)?;
+    let path = locate(&arguments.database.path)?;
+    let lock = ServerLock::take(&path)?;
+    let mut database = Database::open_or_create(&path, Some(&lock))?;
     if !arguments.no_initial_key && database.has_no_key()? {
         make_initial_key(&mut database, address)?;
+    }
+    // A connection takes two descriptors; as many as the system grants.
+    if let Err(error) = rlimit::increase_nofile_limit(FILES_MAX) {
+        log::warn!(error:% = error; "the limit on open files stays as it is");
     }
     // A worker reads inline, one connection at a time.
     let workers = available_parallelism().map_or(1, usize::from);
     let readers_max = u32::try_from(workers).unwrap_or(u32::MAX);
     let store = Arc::new(Store::start(database, readers_max)?);
-    writeln!(stdout(), "listening on http://{address}")?;
-    log::info!(address:% = address, database:% = path.display(); "serving");
     let state = State::new(Arc::clone(&store));
-    let served = block_on(Box::pin(http::serve(listener, state, workers)));
+    let ready = move || {
+        log::info!(address:% = address, database:% = path.display(); "serving");
+        writeln!(stdout(), "listening on http://{address}")
+    };
+    let served = block_on(Box::pin(http::serve(listener, state, workers, ready)));
     store.stop();
+    drop(lock);
     served?;
     log::info!("stopped");
     Ok(())
@@ -70,34 +79,24 @@ fn make_initial_key(database: &mut Database, address: SocketAddr) -> Result<(), 
     };
     // The file first: a crash between the two leaves a file without a key, which
     // the next start reports, and never a key that nobody has.
-    write_key_file(&path, &token)?;
-    match database.create_first_key(&token, &hash, &key) {
+    let mut file = files::create_private(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => CommandError::InitialKeyFileExists(path.clone()),
+        _ => key_file_error(&path, source),
+    })?;
+    let made = writeln!(file, "{}", token.expose())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| files::sync_directory_of(&path))
+        .map_err(|source| key_file_error(&path, source))
+        .and_then(|()| Ok(database.create_first_key(&token, &hash, &key)?));
+    match made {
         Ok(true) => announce(&path, address),
-        // Another process made a key in this very moment: ours is not needed.
-        Ok(false) => fs::remove_file(&path).map_err(|source| key_file_error(&path, source)),
-        Err(Error::OutcomeUnknown) => Err(Error::OutcomeUnknown.into()),
-        Err(error) => {
+        Err(CommandError::Operation(Error::OutcomeUnknown)) => made.map(|_| ()),
+        // Nothing was stored, or another process was quicker: ours is not needed.
+        Ok(false) | Err(_) => {
             fs::remove_file(&path).map_err(|source| key_file_error(&path, source))?;
-            Err(error.into())
+            made.map(|_| ())
         }
     }
-}
-
-fn write_key_file(path: &Path, token: &Token) -> Result<(), CommandError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => CommandError::InitialKeyFileExists(path.to_owned()),
-            _ => key_file_error(path, source),
-        })?;
-    writeln!(file, "{}", token.expose())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| File::open(path.parent().unwrap_or(Path::new("."))))
-        .and_then(|directory| directory.sync_all())
-        .map_err(|source| key_file_error(path, source))
 }
 
 fn key_file_error(path: &Path, source: io::Error) -> CommandError {
@@ -108,13 +107,15 @@ fn key_file_error(path: &Path, source: io::Error) -> CommandError {
 }
 
 fn announce(path: &Path, address: SocketAddr) -> Result<(), CommandError> {
-    let path = path.display();
+    let shown = path.display();
+    let quoted = path.to_string_lossy().replace('\'', r"'\''");
+    let address = reachable(address);
     writeln!(
         stderr(),
-        "The first API key, with every permission, is in {path}. Try it:\n\n  \
+        "The first API key, with every permission, is in {shown}. Try it:\n\n  \
          curl 'http://{address}/contacts' \\\n    \
          --header 'Content-Type: application/json' \\\n    \
-         --header \"Authorization: Bearer $(cat '{path}')\" \\\n    \
+         --header \"Authorization: Bearer $(cat '{quoted}')\" \\\n    \
          --data '{{\"alias\": \"john\", \"msisdn\": \"4479000000001\", \"meta\": {{\"NAME\": \"John\"}}}}'\n"
     )?;
     Ok(())

@@ -104,11 +104,29 @@ pub(super) trait Need: 'static {
     const PERMISSIONS: &'static [Permission];
 }
 
-/// Needs `create:Contacts`.
-pub(super) struct CreateContacts;
+/// Declares what handlers can need, each a type of its own.
+macro_rules! needs {
+    ($($need:ident = [$($permission:ident),*],)+) => {
+        $(
+            pub(super) struct $need;
 
-impl Need for CreateContacts {
-    const PERMISSIONS: &'static [Permission] = &[Permission::CreateContacts];
+            impl Need for $need {
+                const PERMISSIONS: &'static [Permission] = &[$(Permission::$permission),*];
+            }
+        )+
+    };
+}
+
+needs! {
+    AnyKey = [],
+    CreateContacts = [CreateContacts],
+    ReadContacts = [ReadContacts],
+    UpdateContacts = [UpdateContacts],
+    PutContacts = [CreateContacts, UpdateContacts],
+    DeleteContacts = [DeleteContacts],
+    CreateOptouts = [CreateOptouts],
+    ReadOptouts = [ReadOptouts],
+    DeleteOptouts = [DeleteOptouts],
 }
 
 /// Leave to do what `N` names, and the store to do it with.

@@ -6,18 +6,20 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::envelope::Refusal;
+use super::observe::BodyRead;
 use crate::error::Invalid;
 use crate::json::Members;
 
-/// How long a body may take to arrive.
-const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a body may take to arrive; less than a stopping server waits, so
+/// that the client gets its answer.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
 /// Characters of an unknown field's name that the message shows.
 const FIELD_SHOWN_CHARACTERS_MAX: usize = 64;
 
@@ -31,6 +33,7 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let checked = check_head(request, BYTES_MAX);
         let payload = web::Payload::from_request(request, payload);
+        let request = request.clone();
         Box::pin(async move {
             checked?;
             let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
@@ -41,6 +44,7 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
                     bytes_max: BYTES_MAX,
                 })?
                 .map_err(|_| Invalid::BodyUnreadable)?;
+            request.extensions_mut().insert(BodyRead);
             Ok(Self(body))
         })
     }
@@ -48,21 +52,25 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
 
 /// Checks what the head says of the body, before a byte of it is read.
 fn check_head(request: &HttpRequest, bytes_max: usize) -> Result<(), Refusal> {
+    let headers = request.headers();
+    if headers.get_all(CONTENT_TYPE).count() > 1 {
+        return Err(Refusal::MediaType);
+    }
     let media_type = request
         .mime_type()
         .ok()
         .flatten()
         .ok_or(Refusal::MediaType)?;
     let charset_is_utf8 = media_type
-        .get_param("charset")
-        .is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
+        .params()
+        .filter(|(name, _)| *name == "charset")
+        .all(|(_, charset)| charset.as_str().eq_ignore_ascii_case("utf-8"));
     if media_type.essence_str() != "application/json" || !charset_is_utf8 {
         return Err(Refusal::MediaType);
     }
-    let headers = request.headers();
     let encoded = headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        .get_all(CONTENT_ENCODING)
+        .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     if encoded {
         return Err(Refusal::ContentEncoding);
     }

@@ -1,75 +1,238 @@
-//! The calls about contacts: their wire forms and handlers.
+//! The calls about one contact: their wire forms and handlers.
 
-use actix_web::HttpResponse;
+use actix_web::http::header::{ETAG, IF_NONE_MATCH};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::auth::{Allowed, CreateContacts};
+use super::auth::{
+    Allowed, CreateContacts, DeleteContacts, PutContacts, ReadContacts, UpdateContacts,
+};
 use super::body::JsonBody;
+use super::condition::{condition, etag, names_version};
 use super::envelope::{self, Refusal};
-use crate::contact::{Alias, Contact, ContactId, Msisdn, NewContact};
-use crate::error::Invalid;
-use crate::json::decode_string;
+use super::fields::{optional_meta, present, required_alias, required_msisdn};
+use crate::change::{ContactChange, MetaChange, Outcome, Version};
+use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
+use crate::error::{Error, Invalid};
 use crate::meta::Meta;
 use crate::moment::Moment;
+use crate::store::ContactKey;
 
 /// Bytes of one contact's body.
 const CONTACT_BODY_BYTES_MAX: usize = 64 * 1024;
+/// The fields of a contact's body.
+const FIELDS: [&str; 3] = ["alias", "msisdn", "meta"];
 
-pub(super) async fn create(
-    allowed: Allowed<CreateContacts>,
-    body: JsonBody<CONTACT_BODY_BYTES_MAX>,
-) -> Result<HttpResponse, Refusal> {
-    let [alias, msisdn, meta] = body.fields(["alias", "msisdn", "meta"])?;
+type ContactBody = JsonBody<CONTACT_BODY_BYTES_MAX>;
+type Answer = Result<HttpResponse, Refusal>;
+
+pub(super) async fn create(allowed: Allowed<CreateContacts>, body: ContactBody) -> Answer {
+    let [alias, msisdn, meta] = body.fields(FIELDS)?;
     let contact = NewContact {
-        alias: parse_alias(alias)?,
-        msisdn: parse_msisdn(msisdn)?,
-        meta: meta.map_or(Ok(Meta::empty()), Meta::parse)?,
+        alias: required_alias(alias)?,
+        msisdn: required_msisdn(msisdn)?,
+        meta: optional_meta(meta)?.unwrap_or_else(Meta::empty),
     };
     let stored = allowed
         .store()
         .create_contact(allowed.grant(), contact)
         .await?;
-    Ok(envelope::one(ContactRecord::of(&stored)))
+    Ok(envelope::one(ContactRecord::of(&stored.contact)))
 }
 
-fn parse_alias(value: Option<&RawValue>) -> Result<Alias, Invalid> {
-    let value = present(value).ok_or(Invalid::AliasMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::AliasNotString)?
-        .map_err(|_| Invalid::AliasCharacters)?;
-    Alias::parse(&text)
+pub(super) async fn get_by_id(
+    allowed: Allowed<ReadContacts>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    let id = ContactId::parse(&id).ok_or(Error::ContactNotFound)?;
+    get(&allowed, &ContactKey::Id(id), &request)
 }
 
-fn parse_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invalid> {
-    let value = present(value).ok_or(Invalid::MsisdnMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::MsisdnNotString)?
-        .map_err(|_| Invalid::MsisdnFormat)?;
-    Msisdn::parse(&text)
+pub(super) async fn get_by_alias(
+    allowed: Allowed<ReadContacts>,
+    alias: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    let alias = Alias::parse(&alias).map_err(|_| Error::ContactNotFound)?;
+    get(&allowed, &ContactKey::Alias(alias), &request)
 }
 
-/// `null` counts as absent.
-fn present(value: Option<&RawValue>) -> Option<&RawValue> {
-    value.filter(|value| value.get() != "null")
+fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRequest) -> Answer {
+    let full = allowed.store().contact(allowed.grant(), key)?;
+    let version = Version::of(&full);
+    let mut answer = if names_version(request.headers(), &IF_NONE_MATCH, version) {
+        HttpResponse::NotModified().finish()
+    } else {
+        envelope::one(FullRecord::of(&full)?)
+    };
+    answer.headers_mut().insert(ETAG, etag(version));
+    Ok(answer)
 }
 
-/// The record of create, update and list: exactly these members, in this order.
+pub(super) async fn update(
+    allowed: Allowed<UpdateContacts>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    body: ContactBody,
+) -> Answer {
+    let change = parse_change(&body, MetaChange::Replace)?;
+    let (full, _) = change_contact(&allowed, &id, &request, change).await?;
+    Ok(with_etag(
+        &full,
+        envelope::one(ContactRecord::of(&full.contact)),
+    ))
+}
+
+pub(super) async fn patch(
+    allowed: Allowed<UpdateContacts>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    body: ContactBody,
+) -> Answer {
+    let change = parse_change(&body, MetaChange::Merge)?;
+    let (full, outcome) = change_contact(&allowed, &id, &request, change).await?;
+    Ok(changed(&full, outcome))
+}
+
+pub(super) async fn put(
+    allowed: Allowed<PutContacts>,
+    path_alias: web::Path<String>,
+    request: HttpRequest,
+    body: ContactBody,
+) -> Answer {
+    let [alias, msisdn, meta] = body.fields(FIELDS)?;
+    let path_alias = Alias::parse(&path_alias)?;
+    let alias = present(alias).map(|alias| required_alias(Some(alias)));
+    if alias.transpose()?.is_some_and(|alias| alias != path_alias) {
+        return Err(Invalid::AliasNotOfPath.into());
+    }
+    let contact = NewContact {
+        alias: path_alias,
+        msisdn: required_msisdn(msisdn)?,
+        meta: optional_meta(meta)?.unwrap_or_else(Meta::empty),
+    };
+    let condition = condition(request.headers());
+    let (full, outcome) = allowed
+        .store()
+        .put_contact(allowed.grant(), contact, condition)
+        .await?;
+    Ok(changed(&full, outcome))
+}
+
+pub(super) async fn delete(
+    allowed: Allowed<DeleteContacts>,
+    named: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    let key = match ContactId::parse(&named) {
+        Some(id) => ContactKey::Id(id),
+        None => ContactKey::Msisdn(Msisdn::parse(&named).map_err(|_| Error::ContactNotFound)?),
+    };
+    allowed
+        .store()
+        .delete_contact(allowed.grant(), key, condition(request.headers()))
+        .await?;
+    Ok(envelope::done())
+}
+
+/// Reads the fields that are given; the way in which `meta` changes is the call's.
+fn parse_change(
+    body: &ContactBody,
+    meta_change: fn(Meta) -> MetaChange,
+) -> Result<ContactChange, Invalid> {
+    let [alias, msisdn, meta] = body.fields(FIELDS)?;
+    let alias = alias.map(|alias| required_alias(Some(alias))).transpose()?;
+    let msisdn = msisdn
+        .map(|msisdn| required_msisdn(Some(msisdn)))
+        .transpose()?;
+    ContactChange::new(alias, msisdn, optional_meta(meta)?.map(meta_change))
+}
+
+async fn change_contact(
+    allowed: &Allowed<UpdateContacts>,
+    id: &str,
+    request: &HttpRequest,
+    change: ContactChange,
+) -> Result<(FullContact, Outcome), Refusal> {
+    let id = ContactId::parse(id).ok_or(Error::ContactNotFound)?;
+    let condition = condition(request.headers());
+    let changed = allowed
+        .store()
+        .update_contact(allowed.grant(), id, change, condition)
+        .await?;
+    Ok(changed)
+}
+
+fn changed(full: &FullContact, outcome: Outcome) -> HttpResponse {
+    let outcome = match outcome {
+        Outcome::Created => "created",
+        Outcome::Updated => "updated",
+        Outcome::Unchanged => "unchanged",
+    };
+    let record = ContactRecord::of(&full.contact);
+    with_etag(full, envelope::one_with_outcome(record, outcome))
+}
+
+fn with_etag(full: &FullContact, mut answer: HttpResponse) -> HttpResponse {
+    let version = Version::of(full);
+    answer.headers_mut().insert(ETAG, etag(version));
+    answer
+}
+
+/// The record of create, update and list: exactly these members, in this order;
+/// `meta` only in a list that asks for it.
 #[derive(Serialize)]
-struct ContactRecord<'a> {
+pub(super) struct ContactRecord<'a> {
     id: ContactId,
     alias: &'a str,
     msisdn: &'a str,
     created_on: Moment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
 }
 
 impl<'a> ContactRecord<'a> {
-    fn of(contact: &'a Contact) -> Self {
+    pub(super) fn of(contact: &'a Contact) -> Self {
         Self {
             id: contact.id,
             alias: contact.alias.as_str(),
             msisdn: contact.msisdn.as_str(),
             created_on: contact.id.created_on(),
+            meta: None,
         }
     }
+
+    pub(super) fn with_meta(contact: &'a Contact, meta: &'a Meta) -> Result<Self, Error> {
+        Ok(Self {
+            meta: Some(raw(meta)?),
+            ..Self::of(contact)
+        })
+    }
+}
+
+/// The record of get-one.
+#[derive(Serialize)]
+struct FullRecord<'a> {
+    #[serde(flatten)]
+    contact: ContactRecord<'a>,
+    updated_on: Moment,
+}
+
+impl<'a> FullRecord<'a> {
+    fn of(full: &'a FullContact) -> Result<Self, Error> {
+        Ok(Self {
+            contact: ContactRecord::with_meta(&full.contact, &full.meta)?,
+            updated_on: full.updated_on,
+        })
+    }
+}
+
+/// The stored text as JSON, every digit as it is.
+fn raw(meta: &Meta) -> Result<&RawValue, Error> {
+    serde_json::from_str(meta.as_json()).map_err(|_| {
+        log::error!("a stored meta is no JSON");
+        Error::Internal
+    })
 }

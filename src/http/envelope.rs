@@ -83,8 +83,17 @@ impl Refusal {
                     (StatusCode::UNAUTHORIZED, "UnauthorizedError")
                 }
                 Error::NotPermitted(_) => (StatusCode::FORBIDDEN, "ForbiddenError"),
+                Error::ContactNotFound | Error::OptoutNotFound => {
+                    (StatusCode::NOT_FOUND, "NotFoundError")
+                }
+                Error::NumberShared(_) => (StatusCode::CONFLICT, "ConflictError"),
+                Error::ConditionFailed => {
+                    (StatusCode::PRECONDITION_FAILED, "PreconditionFailedError")
+                }
                 Error::Busy
                 | Error::VerifierBusy
+                | Error::ListsBusy
+                | Error::ListTooSlow
                 | Error::Stopping
                 | Error::OutcomeUnknown
                 | Error::StorageFailed
@@ -148,16 +157,7 @@ fn challenge(error: &Error) -> Option<HeaderValue> {
         Error::NotPermitted(permission) => {
             format!("{CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\"")
         }
-        Error::Invalid(_)
-        | Error::AliasTaken
-        | Error::Busy
-        | Error::VerifierBusy
-        | Error::Stopping
-        | Error::OutcomeUnknown
-        | Error::StorageFailed
-        | Error::StorageUnreadable
-        | Error::StorageFull
-        | Error::Internal => return None,
+        _ => return None,
     };
     HeaderValue::try_from(challenge).ok()
 }
@@ -176,26 +176,86 @@ struct ErrorBody<'a> {
     message: &'a str,
 }
 
+/// The success envelope; absent members are not written.
+#[derive(Serialize)]
+struct Succeeded<R> {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<R>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+}
+
 /// `{"success":true,"record":{…}}`
 pub(super) fn one(record: impl Serialize) -> HttpResponse {
-    #[derive(Serialize)]
-    struct One<R> {
-        success: bool,
-        record: R,
-    }
-    HttpResponse::Ok().json(One {
+    HttpResponse::Ok().json(Succeeded {
         success: true,
-        record,
+        record: Some(record),
+        outcome: None,
+    })
+}
+
+/// `{"success":true,"record":{…},"outcome":"…"}`
+pub(super) fn one_with_outcome(record: impl Serialize, outcome: &'static str) -> HttpResponse {
+    HttpResponse::Ok().json(Succeeded {
+        success: true,
+        record: Some(record),
+        outcome: Some(outcome),
     })
 }
 
 /// `{"success":true}`
 pub(super) fn done() -> HttpResponse {
+    HttpResponse::Ok().json(Succeeded::<()> {
+        success: true,
+        record: None,
+        outcome: None,
+    })
+}
+
+/// `{"success":true,"records":[…],"offset":0,"limit":10,"total":128}`
+pub(super) fn many(
+    records: Vec<impl Serialize>,
+    offset: u64,
+    limit: u32,
+    total: u64,
+) -> HttpResponse {
     #[derive(Serialize)]
-    struct Done {
+    struct Many<R> {
         success: bool,
+        records: Vec<R>,
+        offset: u64,
+        limit: u32,
+        total: u64,
     }
-    HttpResponse::Ok().json(Done { success: true })
+    HttpResponse::Ok().json(Many {
+        success: true,
+        records,
+        offset,
+        limit,
+        total,
+    })
+}
+
+/// `{"success":true,"records":[…],"limit":10,"next":"…"}`
+pub(super) fn many_by_cursor(
+    records: Vec<impl Serialize>,
+    limit: u32,
+    next: Option<String>,
+) -> HttpResponse {
+    #[derive(Serialize)]
+    struct ManyByCursor<R> {
+        success: bool,
+        records: Vec<R>,
+        limit: u32,
+        next: Option<String>,
+    }
+    HttpResponse::Ok().json(ManyByCursor {
+        success: true,
+        records,
+        limit,
+        next,
+    })
 }
 
 /// Answers every path that the route table does not have.

@@ -3,13 +3,21 @@
 
 mod auth;
 mod body;
+mod condition;
+mod connections;
 mod contacts;
 mod envelope;
+mod fields;
+mod keys;
+mod lists;
 mod observe;
 mod ops;
+mod optouts;
+mod query;
 
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{KeepAlive, Method};
@@ -19,23 +27,36 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, Handler, HttpServer, Resource, Responder, Route};
 
 pub use auth::State;
+use connections::Connections;
 
 /// How long running requests may take after a signal to stop.
 const SHUTDOWN_WAIT_MAX_S: u64 = 8;
 /// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a client may take over the head of its first request.
-const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
+const HEAD_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Connections of one worker; more wait unaccepted.
 const CONNECTIONS_MAX: usize = 4096;
 
 /// Serves the address book on `listener` with `workers` threads until SIGTERM
-/// or SIGINT, then finishes what is running within eight seconds.
+/// or SIGINT; says by `ready` when both are heard. Then finishes what is running within eight seconds.
 ///
 /// # Errors
 /// What the operating system says of the socket or of the signal handlers.
-pub async fn serve(listener: TcpListener, state: State, workers: usize) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    state: State,
+    workers: usize,
+    ready: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    // First of all: a signal that comes early stops the server gracefully, too.
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let state = web::Data::new(state);
+    let connections = Connections::new();
+    actix_web::rt::spawn(Arc::clone(&connections).patrol());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -43,6 +64,7 @@ pub async fn serve(listener: TcpListener, state: State, workers: usize) -> io::R
             .configure(routes)
             .default_service(web::to(envelope::no_such_path))
     })
+    .on_connect(move |stream, extensions| connections.enter(stream, extensions))
     .workers(workers)
     .max_connections(CONNECTIONS_MAX)
     .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
@@ -52,10 +74,6 @@ pub async fn serve(listener: TcpListener, state: State, workers: usize) -> io::R
     .listen(listener)?
     .run();
 
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
     let handle = server.handle();
     actix_web::rt::spawn(async move {
         tokio::select! {
@@ -65,6 +83,7 @@ pub async fn serve(listener: TcpListener, state: State, workers: usize) -> io::R
         log::info!("stopping");
         handle.stop(true).await;
     });
+    ready()?;
     server.await
 }
 
@@ -72,9 +91,41 @@ pub async fn serve(listener: TcpListener, state: State, workers: usize) -> io::R
 fn routes(app: &mut ServiceConfig) {
     app.service(at("/healthz", [open(Method::GET, ops::healthz)]));
     // The documented page is headed by the one path, its curl calls the other.
-    for path in ["/addressbook/contacts", "/contacts"] {
-        app.service(at(path, [keyed(Method::POST, contacts::create)]));
+    for contacts in ["/addressbook/contacts", "/contacts"] {
+        let below = |rest| format!("{contacts}{rest}");
+        app.service(at(
+            contacts,
+            [get(lists::list), keyed(Method::POST, contacts::create)],
+        ));
+        app.service(at(
+            &below("/alias/{alias}"),
+            [
+                get(contacts::get_by_alias),
+                keyed(Method::PUT, contacts::put),
+            ],
+        ));
+        app.service(at(
+            &below("/{id}"),
+            [
+                get(contacts::get_by_id),
+                keyed(Method::POST, contacts::update),
+                keyed(Method::PATCH, contacts::patch),
+                keyed(Method::DELETE, contacts::delete),
+            ],
+        ));
     }
+    app.service(at(
+        "/addressbook/optouts",
+        [get(optouts::list), keyed(Method::POST, optouts::create)],
+    ));
+    app.service(at(
+        "/addressbook/optouts/{msisdn}",
+        [keyed(Method::DELETE, optouts::delete)],
+    ));
+    app.service(at(
+        "/auth/test",
+        [get(keys::test), keyed(Method::POST, keys::test)],
+    ));
 }
 
 /// A call: its method, and what answers it.
@@ -90,6 +141,15 @@ where
         method,
         Route::new().to(handler).wrap(from_fn(observe::catch_panic)),
     )
+}
+
+/// A GET whose handler takes an [`auth::Allowed`] first.
+fn get<F, Args>(handler: F) -> Call
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: actix_web::FromRequest + 'static,
+{
+    keyed(Method::GET, handler)
 }
 
 /// A call whose handler takes an [`auth::Allowed`] first. The key is checked in

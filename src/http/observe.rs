@@ -7,13 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use actix_web::HttpRequest;
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::ConnectionType;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest};
 use uuid::Uuid;
 
+use super::connections::{Connection, TimedBody};
 use super::envelope::Refusal;
 use crate::error::Error;
 
@@ -21,19 +26,38 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken from the request.
 const REQUEST_ID_CHARACTERS_MAX: usize = 64;
 
-/// Gives every answer its headers and logs it.
-pub(super) async fn observe<B: MessageBody>(
+/// Stands in a request's extensions once its body was read to the end.
+pub(super) struct BodyRead;
+
+/// Gives every answer its headers and logs it. An answer to a request whose
+/// body was not read closes the connection: what follows would be read as the
+/// next request.
+pub(super) async fn observe(
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<TimedBody>, actix_web::Error> {
     let request_id = request_id(&request);
+    let connection = Connection::of(&request);
+    let has_body = announces_body(request.headers());
     let mut response = next.call(request).await?;
     log(&response, &request_id);
+    let closing = has_body && !response.request().extensions().contains::<BodyRead>();
+    if closing {
+        response
+            .response_mut()
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, request_id);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response)
+    Ok(response.map_body(|_, body| TimedBody::new(body, connection, closing)))
+}
+
+fn announces_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH);
+    headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 /// The client's own id where it is 1 to 64 visible ASCII characters, else a new one.

@@ -1,47 +1,189 @@
-//! What the store does with contacts.
+//! What the store does with one contact.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::failure::{self, Failure};
-use crate::contact::{Contact, ContactId, NewContact};
+use super::transaction::{Counter, Transaction};
+use crate::change::{Condition, ContactChange, MetaChange, Outcome};
+use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::Error;
+use crate::meta::Meta;
+use crate::moment::Moment;
 
 const INSERT: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
     VALUES (?1, ?2, ?3, ?4, ?5)";
+const BY_ID: &str = "SELECT id, alias, msisdn, meta, updated_on FROM contacts WHERE id = ?1";
+const BY_ALIAS: &str = "SELECT id, alias, msisdn, meta, updated_on FROM contacts WHERE alias = ?1";
+const BY_MSISDN: &str = "SELECT id, alias, msisdn, meta, updated_on FROM contacts WHERE msisdn = ?1
+    LIMIT 1";
+const COUNT_BY_MSISDN: &str = "SELECT count(*) FROM contacts WHERE msisdn = ?1";
+const UPDATE: &str = "UPDATE contacts SET alias = ?2, msisdn = ?3, meta = ?4, updated_on = ?5
+    WHERE id = ?1";
+const DELETE: &str = "DELETE FROM contacts WHERE id = ?1";
 
-/// Inserts a contact under a new id. Ids are made here, on the one thread that
-/// writes, so that their order is the order of the commits.
-pub(super) fn insert(transaction: &Connection, contact: NewContact) -> Result<Contact, Failure> {
-    let mut id = ContactId::from_uuid(Uuid::now_v7());
-    let mut inserted = insert_as(transaction, id, &contact);
-    if matches!(&inserted, Err(error) if failure::code(error) == failure::PRIMARY_KEY) {
-        id = ContactId::from_uuid(Uuid::now_v7());
-        inserted = insert_as(transaction, id, &contact);
-    }
-    match inserted {
-        Ok(()) => Ok(Contact {
-            id,
-            alias: contact.alias,
-            msisdn: contact.msisdn,
-        }),
-        Err(error) if failure::code(&error) == failure::UNIQUE => Err(Error::AliasTaken.into()),
-        Err(error) => Err(error.into()),
+/// What names one contact.
+#[derive(Clone, Debug)]
+pub enum ContactKey {
+    /// Its id.
+    Id(ContactId),
+    /// Its alias.
+    Alias(Alias),
+    /// Its number, as long as no other contact has it.
+    Msisdn(Msisdn),
+}
+
+/// Reads the contact that `key` names; of several with one number, any.
+pub(super) fn find(
+    connection: &Connection,
+    key: &ContactKey,
+) -> Result<Option<FullContact>, rusqlite::Error> {
+    match key {
+        ContactKey::Id(id) => connection
+            .prepare_cached(BY_ID)?
+            .query_row([id.as_bytes()], full_contact)
+            .optional(),
+        ContactKey::Alias(alias) => connection
+            .prepare_cached(BY_ALIAS)?
+            .query_row([alias.as_str()], full_contact)
+            .optional(),
+        ContactKey::Msisdn(msisdn) => connection
+            .prepare_cached(BY_MSISDN)?
+            .query_row([msisdn.as_str()], full_contact)
+            .optional(),
     }
 }
 
-fn insert_as(
-    transaction: &Connection,
+/// Inserts a contact under a new id. Ids are made here, on the one thread that
+/// writes, so that their order is the order of the commits.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    contact: NewContact,
+) -> Result<FullContact, Failure> {
+    let mut full = FullContact {
+        contact: Contact {
+            id: ContactId::from_uuid(Uuid::now_v7()),
+            alias: contact.alias,
+            msisdn: contact.msisdn,
+        },
+        meta: contact.meta,
+        updated_on: Moment::from_millis(0),
+    };
+    let mut inserted = insert_row(transaction, &mut full);
+    if matches!(&inserted, Err(error) if failure::code(error) == failure::PRIMARY_KEY) {
+        full.contact.id = ContactId::from_uuid(Uuid::now_v7());
+        inserted = insert_row(transaction, &mut full);
+    }
+    inserted.map_err(alias_taken)?;
+    transaction.count(Counter::Contacts, 1);
+    Ok(full)
+}
+
+/// Updates the contact `id`, unless nothing of it would change.
+pub(super) fn update(
+    transaction: &Transaction<'_>,
     id: ContactId,
-    contact: &NewContact,
-) -> Result<(), rusqlite::Error> {
-    let mut statement = transaction.prepare_cached(INSERT)?;
-    statement.execute(params![
-        id.as_bytes(),
-        contact.alias.as_str(),
-        contact.msisdn.as_str(),
-        contact.meta.as_json(),
-        id.created_on().millis(),
+    change: &ContactChange,
+    condition: &Condition,
+) -> Result<(FullContact, Outcome), Failure> {
+    let old = find(transaction, &ContactKey::Id(id))?.ok_or(Error::ContactNotFound)?;
+    condition.check(Some(&old))?;
+    apply(transaction, old, change)
+}
+
+/// Creates the contact, or replaces the one that has its alias.
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    contact: NewContact,
+    condition: &Condition,
+) -> Result<(FullContact, Outcome), Failure> {
+    let old = find(transaction, &ContactKey::Alias(contact.alias.clone()))?;
+    condition.check(old.as_ref())?;
+    let Some(old) = old else {
+        return Ok((insert(transaction, contact)?, Outcome::Created));
+    };
+    let meta = MetaChange::Replace(contact.meta);
+    let change =
+        ContactChange::new(None, Some(contact.msisdn), Some(meta)).map_err(Error::Invalid)?;
+    apply(transaction, old, &change)
+}
+
+/// Deletes the one contact that `key` names.
+pub(super) fn delete(
+    transaction: &Transaction<'_>,
+    key: &ContactKey,
+    condition: &Condition,
+) -> Result<(), Failure> {
+    if let ContactKey::Msisdn(msisdn) = key {
+        let sharing: u64 = transaction
+            .prepare_cached(COUNT_BY_MSISDN)?
+            .query_row([msisdn.as_str()], |row| row.get(0))?;
+        if sharing > 1 {
+            return Err(Error::NumberShared(sharing).into());
+        }
+    }
+    let old = find(transaction, key)?.ok_or(Error::ContactNotFound)?;
+    condition.check(Some(&old))?;
+    transaction
+        .prepare_cached(DELETE)?
+        .execute([old.contact.id.as_bytes()])?;
+    transaction.count(Counter::Contacts, -1);
+    Ok(())
+}
+
+fn apply(
+    transaction: &Transaction<'_>,
+    old: FullContact,
+    change: &ContactChange,
+) -> Result<(FullContact, Outcome), Failure> {
+    let changed = change.apply(&old, Moment::now()).map_err(Error::Invalid)?;
+    let Some(new) = changed else {
+        return Ok((old, Outcome::Unchanged));
+    };
+    let updated = transaction.prepare_cached(UPDATE)?.execute(params![
+        new.contact.id.as_bytes(),
+        new.contact.alias.as_str(),
+        new.contact.msisdn.as_str(),
+        new.meta.as_json(),
+        new.updated_on.millis(),
+    ]);
+    updated.map_err(alias_taken)?;
+    Ok((new, Outcome::Updated))
+}
+
+fn insert_row(connection: &Connection, full: &mut FullContact) -> Result<(), rusqlite::Error> {
+    full.updated_on = full.contact.id.created_on();
+    connection.prepare_cached(INSERT)?.execute(params![
+        full.contact.id.as_bytes(),
+        full.contact.alias.as_str(),
+        full.contact.msisdn.as_str(),
+        full.meta.as_json(),
+        full.updated_on.millis(),
     ])?;
     Ok(())
+}
+
+/// The alias is the one unique column besides the id.
+fn alias_taken(error: rusqlite::Error) -> Failure {
+    if failure::code(&error) == failure::UNIQUE {
+        return Error::AliasTaken.into();
+    }
+    error.into()
+}
+
+/// Reads id, alias and number: the first three columns of every query here.
+pub(super) fn contact(row: &Row<'_>) -> Result<Contact, rusqlite::Error> {
+    Ok(Contact {
+        id: ContactId::from_uuid(Uuid::from_bytes(row.get(0)?)),
+        alias: Alias::from_stored(row.get(1)?),
+        msisdn: Msisdn::from_stored(row.get(2)?),
+    })
+}
+
+fn full_contact(row: &Row<'_>) -> Result<FullContact, rusqlite::Error> {
+    Ok(FullContact {
+        contact: contact(row)?,
+        meta: Meta::from_stored(row.get(3)?),
+        updated_on: Moment::from_millis(row.get(4)?),
+    })
 }

@@ -1,13 +1,14 @@
 //! What the store does with API keys: for the command line, each operation one
 //! transaction of a [`Database`]; for a server, what decides over a request.
 
-use rusqlite::types::Type;
+use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Database;
 use crate::error::Error;
 use crate::key::{ApiKey, Credential, KeyName, NewKey, Standing};
 use crate::moment::Moment;
+use crate::permission::PermissionSet;
 use crate::token::{KeyId, SecretHash, Tag, Token};
 
 const INSERT: &str =
@@ -19,6 +20,8 @@ const STANDING: &str = "SELECT permissions, expires_on, revoked_on
     FROM api_keys WHERE id = ?1";
 const LIST: &str = "SELECT id, name, permissions, created_on, expires_on, revoked_on
     FROM api_keys ORDER BY created_on, id";
+const FIND: &str = "SELECT id, name, permissions, created_on, expires_on, revoked_on
+    FROM api_keys WHERE id = ?1";
 const REVOKE: &str = "UPDATE api_keys SET revoked_on = ?2 WHERE id = ?1 AND revoked_on IS NULL";
 const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = ?1)";
 const NONE_EXISTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM api_keys)";
@@ -35,7 +38,7 @@ impl Database {
         hash: &SecretHash,
         key: &NewKey,
     ) -> Result<(), Error> {
-        self.transaction(|transaction| insert(transaction, token, hash, key))
+        self.transaction(|transaction| Ok(insert(transaction, token, hash, key)?))
     }
 
     /// The same, but only while there is no key at all; whether it was stored.
@@ -60,18 +63,18 @@ impl Database {
     /// Whether there is no key at all, not even a revoked one.
     ///
     /// # Errors
-    /// Those of every transaction.
-    pub fn has_no_key(&mut self) -> Result<bool, Error> {
-        self.transaction(|transaction| transaction.query_row(NONE_EXISTS, [], |row| row.get(0)))
+    /// `StorageUnreadable`.
+    pub fn has_no_key(&self) -> Result<bool, Error> {
+        self.read(|connection| connection.query_row(NONE_EXISTS, [], |row| row.get(0)))
     }
 
     /// Every key, the oldest first.
     ///
     /// # Errors
-    /// Those of every transaction.
-    pub fn keys(&mut self) -> Result<Vec<ApiKey>, Error> {
-        self.transaction(|transaction| {
-            let mut statement = transaction.prepare_cached(LIST)?;
+    /// `StorageUnreadable`.
+    pub fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(LIST)?;
             let keys = statement.query_map([], key_of)?;
             keys.collect()
         })
@@ -86,7 +89,7 @@ impl Database {
         let now = Moment::now();
         self.transaction(|transaction| {
             transaction.execute(REVOKE, params![id.as_str(), now.millis()])?;
-            transaction.query_row(EXISTS, [id.as_str()], |row| row.get(0))
+            Ok(transaction.query_row(EXISTS, [id.as_str()], |row| row.get(0))?)
         })
     }
 }
@@ -127,6 +130,14 @@ pub(super) fn credential(
         .optional()
 }
 
+/// The key `id` as operators see it.
+pub(super) fn find(connection: &Connection, id: KeyId) -> Result<Option<ApiKey>, rusqlite::Error> {
+    connection
+        .prepare_cached(FIND)?
+        .query_row([id.as_str()], key_of)
+        .optional()
+}
+
 /// How the key `id` stands now.
 pub(super) fn standing(
     transaction: &Connection,
@@ -138,14 +149,13 @@ pub(super) fn standing(
         .optional()
 }
 
-/// Reads the columns of [`LIST`].
+/// Reads the columns of [`LIST`] and [`FIND`].
 fn key_of(row: &Row<'_>) -> Result<ApiKey, rusqlite::Error> {
-    let (id, name): (String, String) = (row.get(0)?, row.get(1)?);
-    let permissions: String = row.get(2)?;
+    let id = row.get_ref(0)?.as_str()?;
     Ok(ApiKey {
-        id: KeyId::parse(&id).ok_or_else(|| unreadable(0, "id"))?,
-        name: KeyName::parse(&name).map_err(|error| unreadable(1, error))?,
-        permissions: permissions.parse().map_err(|error| unreadable(2, error))?,
+        id: KeyId::parse(id).ok_or(FromSqlError::InvalidType)?,
+        name: KeyName::from_stored(row.get(1)?),
+        permissions: PermissionSet::from_stored(row.get_ref(2)?.as_str()?),
         created_on: Moment::from_millis(row.get(3)?),
         expires_on: row.get::<_, Option<i64>>(4)?.map(Moment::from_millis),
         revoked_on: row.get::<_, Option<i64>>(5)?.map(Moment::from_millis),
@@ -154,18 +164,9 @@ fn key_of(row: &Row<'_>) -> Result<ApiKey, rusqlite::Error> {
 
 /// Reads the first three columns of [`CREDENTIAL`] and [`STANDING`].
 fn standing_of(row: &Row<'_>) -> Result<Standing, rusqlite::Error> {
-    let permissions = row.get_ref(0)?.as_str()?;
     Ok(Standing {
-        permissions: permissions.parse().map_err(|error| unreadable(0, error))?,
+        permissions: PermissionSet::from_stored(row.get_ref(0)?.as_str()?),
         expires_on: row.get::<_, Option<i64>>(1)?.map(Moment::from_millis),
         revoked_on: row.get::<_, Option<i64>>(2)?.map(Moment::from_millis),
     })
-}
-
-/// A stored value that this program would never have written.
-fn unreadable(
-    column: usize,
-    reason: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, reason.into())
 }

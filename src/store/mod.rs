@@ -14,71 +14,52 @@
 mod contacts;
 mod database;
 mod failure;
+mod file;
 mod keys;
+mod list;
+mod migrations;
+mod optouts;
+mod readers;
+mod transaction;
 mod writer;
 
-use std::path::Path;
-use std::time::Duration;
+pub use contacts::ContactKey;
+pub use database::Database;
+pub use file::{OpenError, ServerLock, locate};
+pub use list::Listed;
 
-use r2d2::Pool;
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags};
-
-pub use database::{Database, OpenError, ServerLock};
-
-use crate::contact::{Contact, NewContact};
+use crate::change::{Condition, ContactChange, Outcome};
+use crate::contact::{ContactId, FullContact, Msisdn, NewContact};
 use crate::error::Error;
-use crate::key::{Credential, Grant};
+use crate::key::{ApiKey, Credential, Grant};
+use crate::optout::Optout;
+use crate::selection::Selection;
 use crate::token::KeyId;
+use readers::Readers;
 use writer::Writer;
-
-/// How long a read waits for a connection of the pool.
-const READER_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// An address book that is being served: one writer thread and a pool of
 /// read-only connections.
+///
+/// Every read may fail with `StorageUnreadable`, a list also with `ListsBusy` or
+/// `ListTooSlow`. Every write may fail with `KeyInvalid` or `NotPermitted`, where
+/// the key changed since it was checked, and with `Busy`, `Stopping`,
+/// `StorageFailed`, `StorageFull`, `OutcomeUnknown` or `Internal`.
 pub struct Store {
-    readers: Pool<SqliteConnectionManager>,
+    readers: Readers,
     writer: Writer,
 }
 
 impl Store {
-    /// Serves `database` with `readers_max` connections for reading: one for
-    /// each thread that reads.
+    /// Serves `database` to `readers_max` threads that read points.
     ///
     /// # Errors
     /// [`OpenError::Storage`] where a connection or the thread cannot be made.
     pub fn start(database: Database, readers_max: u32) -> Result<Self, OpenError> {
-        let readers = open_readers(database.path(), readers_max)
+        let readers = Readers::open(database.path(), readers_max)
             .map_err(|error| OpenError::storage(database.path(), error))?;
         let writer = Writer::start(database)?;
         Ok(Self { readers, writer })
-    }
-
-    /// Reads what decides over a request of the key `id`.
-    ///
-    /// # Errors
-    /// `StorageUnreadable`.
-    pub fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
-        self.read(|connection| keys::credential(connection, id))
-    }
-
-    /// Stores a new contact under a new id.
-    ///
-    /// # Errors
-    /// `AliasTaken`; `KeyInvalid` or `NotPermitted` where the key changed
-    /// meanwhile; the errors of every write: `Busy`, `Stopping`,
-    /// `StorageFailed`, `StorageFull`, `OutcomeUnknown`, `Internal`.
-    pub async fn create_contact(
-        &self,
-        grant: Grant,
-        contact: NewContact,
-    ) -> Result<Contact, Error> {
-        self.writer
-            .submit(grant, move |transaction| {
-                contacts::insert(transaction, contact)
-            })
-            .await
     }
 
     /// Writes what is queued, moves the log into the file and closes it. Writes
@@ -87,29 +68,150 @@ impl Store {
         self.writer.stop();
     }
 
-    fn read<T>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
-    ) -> Result<T, Error> {
-        let connection = self.readers.get().map_err(|_| {
-            log::error!("no connection for reading within {READER_WAIT_MAX:?}");
-            Error::StorageUnreadable
-        })?;
-        query(&connection).map_err(|error| {
-            failure::log(&error, "a read failed");
-            Error::StorageUnreadable
-        })
+    /// Reads what decides over a request of the key `id`.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
+        self.readers
+            .read(|connection| keys::credential(connection, id))
     }
-}
 
-fn open_readers(path: &Path, readers_max: u32) -> Result<Pool<SqliteConnectionManager>, String> {
-    let manager = SqliteConnectionManager::file(path)
-        .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .with_init(|connection| database::configure(connection));
-    Pool::builder()
-        .max_size(readers_max)
-        .test_on_check_out(false)
-        .connection_timeout(READER_WAIT_MAX)
-        .build(manager)
-        .map_err(|error| error.to_string())
+    /// Reads the key in whose name `grant` was given.
+    ///
+    /// # Errors
+    /// `KeyInvalid` where it is gone; those of every read.
+    pub fn own_key(&self, grant: Grant) -> Result<ApiKey, Error> {
+        self.readers
+            .read(|connection| keys::find(connection, grant.key()))?
+            .ok_or(Error::KeyInvalid)
+    }
+
+    /// Reads one contact.
+    ///
+    /// # Errors
+    /// `ContactNotFound`; those of every read.
+    pub fn contact(&self, _grant: Grant, key: &ContactKey) -> Result<FullContact, Error> {
+        self.readers
+            .read(|connection| contacts::find(connection, key))?
+            .ok_or(Error::ContactNotFound)
+    }
+
+    /// Reads a list of contacts.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn contacts(&self, _grant: Grant, selection: Selection) -> Result<Listed, Error> {
+        self.readers
+            .list(move |connection| list::list(connection, &selection))
+            .await
+    }
+
+    /// Stores a new contact under a new id.
+    ///
+    /// # Errors
+    /// `AliasTaken`; those of every write.
+    pub async fn create_contact(
+        &self,
+        grant: Grant,
+        contact: NewContact,
+    ) -> Result<FullContact, Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                contacts::insert(transaction, contact)
+            })
+            .await
+    }
+
+    /// Changes a contact; where nothing would change, nothing is written.
+    ///
+    /// # Errors
+    /// `ContactNotFound`, `ConditionFailed`, `AliasTaken`, or `Invalid` where a
+    /// merged meta is beyond its limits; those of every write.
+    pub async fn update_contact(
+        &self,
+        grant: Grant,
+        id: ContactId,
+        change: ContactChange,
+        condition: Condition,
+    ) -> Result<(FullContact, Outcome), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                contacts::update(transaction, id, &change, &condition)
+            })
+            .await
+    }
+
+    /// Creates a contact, or replaces the one that has its alias.
+    ///
+    /// # Errors
+    /// `ConditionFailed`; those of every write.
+    pub async fn put_contact(
+        &self,
+        grant: Grant,
+        contact: NewContact,
+        condition: Condition,
+    ) -> Result<(FullContact, Outcome), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                contacts::put(transaction, contact, &condition)
+            })
+            .await
+    }
+
+    /// Deletes the one contact that `key` names.
+    ///
+    /// # Errors
+    /// `ContactNotFound`, `NumberShared`, `ConditionFailed`; those of every write.
+    pub async fn delete_contact(
+        &self,
+        grant: Grant,
+        key: ContactKey,
+        condition: Condition,
+    ) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                contacts::delete(transaction, &key, &condition)
+            })
+            .await
+    }
+
+    /// Opts a number out; opting out again answers the first record.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn create_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<Optout, Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                optouts::insert(transaction, msisdn)
+            })
+            .await
+    }
+
+    /// Takes an opt-out back.
+    ///
+    /// # Errors
+    /// `OptoutNotFound`; those of every write.
+    pub async fn delete_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                optouts::delete(transaction, &msisdn)
+            })
+            .await
+    }
+
+    /// Reads a page of the opt-outs, the oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn optouts(
+        &self,
+        _grant: Grant,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Optout>, u64), Error> {
+        self.readers
+            .list(move |connection| optouts::list(connection, offset, limit))
+            .await
+    }
 }

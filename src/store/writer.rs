@@ -2,17 +2,18 @@
 //! commit, then answers all. It turns the syncs of many clients into one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::failure::{self, Failure, classify, classify_commit};
+use super::transaction::Transaction;
 use super::{Database, OpenError, keys};
 use crate::error::Error;
 use crate::key::{Grant, Standing};
@@ -27,6 +28,11 @@ const BATCH_JOBS_MAX: usize = 512;
 const QUEUE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long the outcome of a taken job is waited for.
 const OUTCOME_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a transaction waits for one of another process, in short steps.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The same once the server stops, and for the last checkpoint.
+const STOPPING_WAIT_MAX: Duration = Duration::from_millis(500);
+const LOCK_POLL: Duration = Duration::from_millis(1);
 
 /// The stages of a job. Exactly one of writer and waiter moves it on from `QUEUED`.
 const QUEUED: u8 = 0;
@@ -36,6 +42,7 @@ const WITHDRAWN: u8 = 2;
 /// The way to the writer thread.
 pub(super) struct Writer {
     queue: SyncSender<Message>,
+    stopping: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -49,12 +56,21 @@ impl Writer {
         let path = database.path().to_owned();
         let (queue, jobs) = sync_channel(QUEUE_JOBS_MAX);
         let connection = database.connection;
+        // The waiting is done here, where it can end when the server stops.
+        connection
+            .busy_handler(None)
+            .map_err(|error| OpenError::storage(&path, error))?;
+        let stopping = Arc::new(AtomicBool::new(false));
         let thread = thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(&connection, &jobs))
+            .spawn({
+                let stopping = Arc::clone(&stopping);
+                move || run(&connection, &jobs, &stopping)
+            })
             .map_err(|error| OpenError::storage(&path, error))?;
         Ok(Self {
             queue,
+            stopping,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -64,7 +80,7 @@ impl Writer {
     pub(super) async fn submit<T, W>(&self, grant: Grant, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
-        W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
         let (answer, mut outcome) = oneshot::channel();
         let stage = Arc::new(AtomicU8::new(QUEUED));
@@ -95,6 +111,7 @@ impl Writer {
 
     /// Has everything written that is queued, then the log moved into the file.
     pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
         // A closed queue means that the thread has ended already.
         let _ = self.queue.send(Message::Stop);
         let thread = self
@@ -121,7 +138,7 @@ trait Job: Send {
     fn grant(&self) -> &Grant;
     /// Does the work and keeps its result; an error is the storage's and ends
     /// the transaction.
-    fn perform(&mut self, transaction: &Connection) -> Result<(), rusqlite::Error>;
+    fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error>;
     fn refuse(&mut self, error: Error);
     /// Answers the waiter: the result kept, or the error that hit the whole batch.
     fn answer(self: Box<Self>, batch_error: Option<&Error>);
@@ -138,7 +155,7 @@ struct Task<T, W> {
 impl<T, W> Job for Task<T, W>
 where
     T: Send,
-    W: FnOnce(&Connection) -> Result<T, Failure> + Send,
+    W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send,
 {
     fn take(&self) -> bool {
         move_on(&self.stage, TAKEN)
@@ -148,7 +165,7 @@ where
         &self.grant
     }
 
-    fn perform(&mut self, transaction: &Connection) -> Result<(), rusqlite::Error> {
+    fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
         let work = self.work.take().expect("a job is performed once");
         self.outcome = match work(transaction) {
             Ok(result) => Ok(result),
@@ -172,7 +189,7 @@ where
     }
 }
 
-fn run(connection: &Connection, queue: &Receiver<Message>) {
+fn run(connection: &Connection, queue: &Receiver<Message>, stop_wanted: &AtomicBool) {
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_JOBS_MAX);
     let mut stopping = false;
     while !stopping {
@@ -182,7 +199,8 @@ fn run(connection: &Connection, queue: &Receiver<Message>) {
         }
         // A panic in one job's work must not end the writing for everyone.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            write(connection, queue, &mut batch, &mut stopping)
+            let began = begin(connection, stop_wanted);
+            write(connection, began, queue, &mut batch, &mut stopping)
         }));
         let batch_error = written.unwrap_or_else(|_| {
             log::error!("a job of the writer panicked");
@@ -198,20 +216,57 @@ fn run(connection: &Connection, queue: &Receiver<Message>) {
             job.answer(batch_error.as_ref());
         }
     }
-    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-        failure::log(&error, "the last checkpoint failed");
+    checkpoint(connection);
+}
+
+/// Begins a transaction, waiting for one of another process.
+fn begin(connection: &Connection, stop_wanted: &AtomicBool) -> Result<(), rusqlite::Error> {
+    let begun = Instant::now();
+    loop {
+        let began = prepared(connection, "BEGIN IMMEDIATE");
+        let busy = matches!(&began, Err(error) if classify(error) == Error::Busy);
+        let wait_max = if stop_wanted.load(Ordering::Relaxed) {
+            STOPPING_WAIT_MAX
+        } else {
+            LOCK_WAIT_MAX
+        };
+        if !busy || begun.elapsed() > wait_max {
+            return began;
+        }
+        thread::sleep(LOCK_POLL);
     }
 }
 
-/// Writes `batch` and whatever else is queued in one transaction. An error
+/// Moves the log into the file, so that the file alone is the whole address book.
+fn checkpoint(connection: &Connection) {
+    let begun = Instant::now();
+    loop {
+        let blocked = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            row.get::<_, bool>(0)
+        });
+        match blocked {
+            Ok(false) => return,
+            Ok(true) if begun.elapsed() < STOPPING_WAIT_MAX => thread::sleep(LOCK_POLL),
+            Ok(true) => {
+                log::warn!(
+                    "another process reads the file: contacts stay in the -wal file, which must not be separated from it"
+                );
+                return;
+            }
+            Err(error) => return failure::log(&error, "the last checkpoint failed"),
+        }
+    }
+}
+
+/// Writes `batch` and whatever else is queued in the transaction that `began`. An error
 /// holds for all of them.
 fn write(
     connection: &Connection,
+    began: Result<(), rusqlite::Error>,
     queue: &Receiver<Message>,
     batch: &mut Vec<Box<dyn Job>>,
     stopping: &mut bool,
 ) -> Result<(), Error> {
-    let began = prepared(connection, "BEGIN IMMEDIATE");
     while batch.len() < BATCH_JOBS_MAX && !*stopping {
         match queue.try_recv() {
             Ok(Message::Job(job)) => batch.push(job),
@@ -237,6 +292,7 @@ fn write(
 /// Performs each job whose key still stands, reading each distinct key once.
 fn perform(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), rusqlite::Error> {
     let now = Moment::now();
+    let transaction = Transaction::on(connection);
     let mut standings: Vec<(KeyId, Option<Standing>)> = Vec::new();
     for job in batch {
         let key = job.grant().key();
@@ -244,16 +300,16 @@ fn perform(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), ru
         let at = match known {
             Some(at) => at,
             None => {
-                standings.push((key, keys::standing(connection, key)?));
+                standings.push((key, keys::standing(&transaction, key)?));
                 standings.len() - 1
             }
         };
         match job.grant().confirm(standings[at].1.as_ref(), now) {
-            Ok(()) => job.perform(connection)?,
+            Ok(()) => job.perform(&transaction)?,
             Err(error) => job.refuse(error),
         }
     }
-    Ok(())
+    transaction.write_counters()
 }
 
 fn prepared(connection: &Connection, statement: &str) -> Result<(), rusqlite::Error> {

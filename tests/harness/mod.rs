@@ -354,3 +354,17 @@ pub fn redact(body: &str) -> String {
     }
     redacted
 }
+
+/// Replaces every UUID by `[id]` and every time by `[time]`.
+pub fn redact_everywhere(text: &str) -> String {
+    let pieces: Vec<&str> = text.split('"').collect();
+    let redacted: Vec<&str> = pieces
+        .into_iter()
+        .map(|piece| match piece.len() {
+            36 if uuid::Uuid::parse_str(piece).is_ok() => "[id]",
+            24 if piece.ends_with('Z') && piece.as_bytes()[10] == b'T' => "[time]",
+            _ => piece,
+        })
+        .collect();
+    redacted.join("\"")
+}

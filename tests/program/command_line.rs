@@ -74,6 +74,30 @@ fn key_list_shows_everything_but_the_secret() {
 }
 
 #[test]
+fn key_list_as_json_is_for_programs() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let path = database.to_str().unwrap();
+    let empty = run(&["key", "list", "--json", "--database", path]);
+    assert_eq!(String::from_utf8(empty.stdout).unwrap(), "[]\n");
+    let key = make_key(&database, &["create:Contacts", "read:Audit"], &[]);
+    let output = run(&["key", "list", "--json", "--database", path]);
+    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let created_on = listed[0]["created_on"].as_str().unwrap();
+    assert_eq!(created_on.len(), 24);
+    let expected = serde_json::json!([{
+        "id": id_of(&key),
+        "name": "test",
+        "permissions": ["create:Contacts", "read:Audit"],
+        "created_on": created_on,
+        "expires_on": null,
+        "revoked_on": null,
+        "state": "active",
+    }]);
+    assert_eq!(listed, expected);
+}
+
+#[test]
 fn revoking_twice_is_fine_and_revoking_nothing_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("book.db");
@@ -92,8 +116,61 @@ fn revoking_twice_is_fine_and_revoking_nothing_is_not() {
         String::from_utf8(unknown.stderr).unwrap(),
         "addressbook: API key not found\n"
     );
-    let a_whole_token = run(&["key", "revoke", "--database", path, "too-short"]);
-    assert_eq!(a_whole_token.status.code(), Some(2));
+    let a_whole_token = run(&["key", "revoke", "--database", path, &key]);
+    assert_eq!(a_whole_token.status.code(), Some(1));
+    let errors = String::from_utf8(a_whole_token.stderr).unwrap();
+    assert_eq!(
+        errors,
+        "addressbook: an id has 12 letters and digits, those after abk_ in the token\n"
+    );
+}
+
+#[test]
+fn a_key_whose_token_cannot_be_printed_is_revoked() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let output = program()
+        .args([
+            "key",
+            "create",
+            "--name",
+            "lost",
+            "--permission",
+            "read:Contacts",
+            "--database",
+        ])
+        .arg(&database)
+        .stdout(std::fs::File::create("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.contains("cannot print the token, the key is revoked"),
+        "{errors}"
+    );
+    assert!(list(&database).contains("revoked"));
+}
+
+#[test]
+fn a_locked_file_fails_a_write_with_one_true_line_and_no_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let key = make_key(&database, &["read:Contacts"], &[]);
+    let other = rusqlite::Connection::open(&database).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(list(&database).contains(id_of(&key)));
+    let path = database.to_str().unwrap();
+    let output = run(&["key", "revoke", "--database", path, id_of(&key)]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.ends_with(
+            "addressbook: another process kept the address book locked, nothing was changed\n"
+        ),
+        "{errors}"
+    );
+    assert!(list(&database).contains("active"));
 }
 
 #[test]

@@ -103,6 +103,60 @@ fn a_later_start_makes_no_second_key() {
 }
 
 #[test]
+fn a_bare_file_name_lies_in_the_current_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = program()
+        .args(["serve", "--listen", "127.0.0.1:0", "--database", "book.db"])
+        .current_dir(directory.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first_line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut first_line)
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(first_line.starts_with("listening on "), "{first_line}");
+    assert!(directory.path().join("book.db").exists());
+    assert!(directory.path().join("initial-api-key").exists());
+}
+
+#[test]
+fn the_variable_that_turns_the_first_key_off_takes_any_word_for_yes() {
+    for (value, made) in [
+        ("1", false),
+        ("yes", false),
+        ("true", false),
+        ("", true),
+        ("0", true),
+        ("false", true),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = program()
+            .args(["serve", "--listen", "127.0.0.1:0", "--database"])
+            .arg(directory.path().join("book.db"))
+            .env("ADDRESSBOOK_NO_INITIAL_KEY", value)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut first_line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut first_line)
+            .unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(
+            directory.path().join("initial-api-key").exists(),
+            made,
+            "{value:?}"
+        );
+    }
+}
+
+#[test]
 fn no_initial_key_makes_none() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("book.db");

@@ -8,5 +8,7 @@ mod command_line;
 mod crash;
 mod fault;
 mod initial_key;
+mod readme;
 mod refusal;
 mod stop;
+mod upgrade;

@@ -136,6 +136,19 @@ fn a_newer_address_book_whose_version_is_still_in_the_log() {
 }
 
 #[test]
+fn a_second_server_on_the_same_file_by_another_name() {
+    let first = Server::start();
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("link.db");
+    std::os::unix::fs::symlink(&first.database, &link).unwrap();
+    let line = refusal(&link, "127.0.0.1:0");
+    assert!(
+        line.contains("is already being served by another process"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_second_server_on_the_same_file() {
     let first = Server::start();
     let line = refusal(&first.database, "127.0.0.1:0");

@@ -87,6 +87,51 @@ fn a_stop_under_load_keeps_every_acknowledged_contact() {
 }
 
 #[test]
+fn a_stop_right_after_the_start_is_graceful() {
+    for _ in 0..10 {
+        let mut server = Server::start();
+        assert_eq!(server.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn another_process_on_the_file_does_not_hold_up_the_stop() {
+    let mut server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let other = server.open_file();
+    other
+        .execute_batch("BEGIN; SELECT * FROM contacts")
+        .unwrap();
+    assert_eq!(
+        server
+            .create(&key, r#"{"alias":"john","msisdn":"4479000000001"}"#)
+            .status,
+        200
+    );
+    let locker = server.open_file();
+    locker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        let shared = &server;
+        let waiting = scope
+            .spawn(move || shared.create(&key, r#"{"alias":"jane","msisdn":"4479000000001"}"#));
+        assert_eq!(waiting.join().unwrap().status, 503);
+    });
+    assert_eq!(server.stop().code(), Some(0));
+    assert!(
+        begun.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop((other, locker));
+    assert_eq!(
+        server.stored(),
+        1,
+        "the log that could not be moved is still beside the file"
+    );
+}
+
+#[test]
 fn an_idle_connection_does_not_hold_up_the_stop() {
     let mut server = Server::start();
     let agent = agent();

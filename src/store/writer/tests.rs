@@ -25,7 +25,7 @@ struct Bench {
 fn bench(prepare: impl FnOnce(&Connection)) -> Bench {
     let directory = tempfile::tempdir().expect("made");
     let path: PathBuf = directory.path().join("book.db");
-    let mut database = Database::open_or_create(&path).expect("opened");
+    let mut database = Database::open_or_create(&path, None).expect("opened");
     let token = Token::generate().expect("random");
     let key = NewKey {
         name: KeyName::parse("test").expect("a name"),
@@ -35,7 +35,7 @@ fn bench(prepare: impl FnOnce(&Connection)) -> Bench {
     let hash = SecretHash::from_phc("unused".to_owned());
     database.create_key(&token, &hash, &key).expect("stored");
     let credential = database
-        .transaction(|transaction| keys::credential(transaction, token.id()))
+        .transaction(|transaction| Ok(keys::credential(transaction, token.id())?))
         .expect("read")
         .expect("the key");
     prepare(&database.connection);
@@ -58,7 +58,7 @@ fn contact(number: u32, meta: &str) -> NewContact {
 
 impl Bench {
     async fn create(&self, contact: NewContact) -> Result<(), Error> {
-        let work = move |transaction: &Connection| contacts::insert(transaction, contact);
+        let work = move |transaction: &Transaction<'_>| contacts::insert(transaction, contact);
         self.writer.submit(self.grant, work).await.map(|_| ())
     }
 
@@ -130,7 +130,7 @@ async fn a_full_queue_refuses_at_once_and_a_late_job_is_withdrawn() {
     // there, the queue has room for exactly its limit.
     let mut submit = |number| {
         let (writer, grant) = (Arc::clone(&bench.writer), bench.grant);
-        let work = move |transaction: &Connection| {
+        let work = move |transaction: &Transaction<'_>| {
             contacts::insert(transaction, contact(number, "{}")).map(|_| ())
         };
         waiting.spawn(async move { writer.submit(grant, work).await });
@@ -161,7 +161,7 @@ async fn a_full_queue_refuses_at_once_and_a_late_job_is_withdrawn() {
 #[tokio::test]
 async fn a_panic_in_one_job_does_not_end_the_writing() {
     let bench = bench(|_| {});
-    let panics = |_: &Connection| -> Result<(), Failure> { panic!("a fault of ours") };
+    let panics = |_: &Transaction<'_>| -> Result<(), Failure> { panic!("a fault of ours") };
     let outcome = bench.writer.submit(bench.grant, panics).await;
     assert_eq!(outcome, Err(Error::Internal));
     bench.create(contact(0, "{}")).await.expect("stored");

@@ -1,0 +1,68 @@
+//! Files and directories that are their owner's alone, and on the disk.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// Makes a file that nobody else may read; there must be none yet.
+///
+/// # Errors
+/// The operating system's, `AlreadyExists` among them.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(FILE_MODE)
+        .open(path)
+}
+
+/// Opens a file to lock it, made first where there is none.
+///
+/// # Errors
+/// The operating system's.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(FILE_MODE)
+        .open(path)
+}
+
+/// Makes the directory of `path` and those above it, where they are missing.
+///
+/// # Errors
+/// The operating system's.
+pub fn create_directory_of(path: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIRECTORY_MODE)
+        .create(directory_of(path))
+}
+
+/// Brings to the disk which files the directory of `path` has.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync_directory_of(path: &Path) -> io::Result<()> {
+    File::open(directory_of(path))?.sync_all()
+}
+
+/// The directory of `path`; of a bare name the current one.
+pub fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The path of a file beside `path`, whose name is longer by `suffix`.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

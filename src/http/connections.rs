@@ -1,0 +1,147 @@
+//! How long a connection may go without a request. actix limits the first head
+//! of a connection alone; a later head that never ends, an answer that nobody
+//! reads and an endless body behind a refusal would hold it for ever.
+
+use std::any::Any;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Extensions, ServiceRequest};
+use actix_web::rt;
+use actix_web::web::Bytes;
+
+/// From an answer to the end of the next head: what keep-alive grants, and the
+/// time for a head.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+/// From an answer that refuses a body to the end of the connection.
+const REFUSED_MAX: Duration = Duration::from_secs(1);
+/// How often overdue connections are looked for.
+const PATROL_EVERY: Duration = Duration::from_millis(250);
+/// Stands for: a request is running, which has limits of its own.
+const NEVER: u64 = u64::MAX;
+
+/// Every open connection.
+pub(super) struct Connections {
+    begun: Instant,
+    open: Mutex<Vec<Weak<Connection>>>,
+}
+
+/// One connection: a second handle on its socket, and until when it may stay.
+pub(super) struct Connection {
+    socket: TcpStream,
+    begun: Instant,
+    due_ms: AtomicU64,
+}
+
+impl Connections {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            begun: Instant::now(),
+            open: Mutex::default(),
+        })
+    }
+
+    /// Remembers a connection that was accepted.
+    pub(super) fn enter(&self, stream: &dyn Any, extensions: &mut Extensions) {
+        let duplicate = stream
+            .downcast_ref::<rt::net::TcpStream>()
+            .and_then(|stream| stream.as_fd().try_clone_to_owned().ok());
+        let Some(socket) = duplicate else { return };
+        let connection = Arc::new(Connection {
+            socket: TcpStream::from(socket),
+            begun: self.begun,
+            due_ms: AtomicU64::new(NEVER),
+        });
+        connection.stay(IDLE_MAX);
+        self.lock().push(Arc::downgrade(&connection));
+        extensions.insert(connection);
+    }
+
+    /// Ends what is overdue, again and again.
+    pub(super) async fn patrol(self: Arc<Self>) {
+        loop {
+            rt::time::sleep(PATROL_EVERY).await;
+            let now_ms = elapsed_ms(self.begun);
+            self.lock().retain(|connection| {
+                let Some(connection) = connection.upgrade() else {
+                    return false;
+                };
+                if connection.due_ms.load(Ordering::Relaxed) < now_ms {
+                    // It may have ended by itself in this very moment.
+                    let _ = connection.socket.shutdown(Shutdown::Both);
+                }
+                true
+            });
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Connection>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// The connection of `request`, on which a request now runs.
+    pub(super) fn of(request: &ServiceRequest) -> Option<Arc<Self>> {
+        let connection = request.request().conn_data::<Arc<Self>>()?;
+        connection.due_ms.store(NEVER, Ordering::Relaxed);
+        Some(Arc::clone(connection))
+    }
+
+    fn stay(&self, duration: Duration) {
+        let due_ms = elapsed_ms(self.begun) + u64::try_from(duration.as_millis()).unwrap_or(NEVER);
+        self.due_ms.store(due_ms, Ordering::Relaxed);
+    }
+}
+
+fn elapsed_ms(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(NEVER)
+}
+
+/// An answer's body, which lets the connection's time run once it is sent.
+pub(super) struct TimedBody {
+    body: BoxBody,
+    connection: Option<Arc<Connection>>,
+    then_stay: Duration,
+}
+
+impl TimedBody {
+    /// `closing` where the request's body was not read: the connection ends.
+    pub(super) fn new(body: BoxBody, connection: Option<Arc<Connection>>, closing: bool) -> Self {
+        let then_stay = if closing { REFUSED_MAX } else { IDLE_MAX };
+        Self {
+            body,
+            connection,
+            then_stay,
+        }
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.stay(self.then_stay);
+        }
+    }
+}
+
+impl MessageBody for TimedBody {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
+}

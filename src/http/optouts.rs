@@ -1,0 +1,69 @@
+//! The calls about opt-outs: their wire form and handlers.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::auth::{Allowed, CreateOptouts, DeleteOptouts, ReadOptouts};
+use super::body::JsonBody;
+use super::envelope::{self, Refusal};
+use super::fields::required_msisdn;
+use super::query::Query;
+use crate::contact::Msisdn;
+use crate::error::Error;
+use crate::moment::Moment;
+use crate::optout::Optout;
+
+/// Bytes of an opt-out's body.
+const OPTOUT_BODY_BYTES_MAX: usize = 64 * 1024;
+
+type Answer = Result<HttpResponse, Refusal>;
+
+pub(super) async fn create(
+    allowed: Allowed<CreateOptouts>,
+    body: JsonBody<OPTOUT_BODY_BYTES_MAX>,
+) -> Answer {
+    let [msisdn] = body.fields(["msisdn"])?;
+    let msisdn = required_msisdn(msisdn)?;
+    let optout = allowed
+        .store()
+        .create_optout(allowed.grant(), msisdn)
+        .await?;
+    Ok(envelope::one(OptoutRecord::of(&optout)))
+}
+
+pub(super) async fn list(allowed: Allowed<ReadOptouts>, request: HttpRequest) -> Answer {
+    let mut query = Query::parse(request.query_string())?;
+    let (offset, limit) = query.take_offset_and_limit()?;
+    query.nothing_left()?;
+    let offset = offset.unwrap_or(0);
+    let (optouts, total) = allowed
+        .store()
+        .optouts(allowed.grant(), offset, limit)
+        .await?;
+    let records = optouts.iter().map(OptoutRecord::of).collect();
+    Ok(envelope::many(records, offset, limit, total))
+}
+
+pub(super) async fn delete(allowed: Allowed<DeleteOptouts>, msisdn: web::Path<String>) -> Answer {
+    let msisdn = Msisdn::parse(&msisdn).map_err(|_| Error::OptoutNotFound)?;
+    allowed
+        .store()
+        .delete_optout(allowed.grant(), msisdn)
+        .await?;
+    Ok(envelope::done())
+}
+
+#[derive(Serialize)]
+struct OptoutRecord<'a> {
+    msisdn: &'a str,
+    created_on: Moment,
+}
+
+impl<'a> OptoutRecord<'a> {
+    fn of(optout: &'a Optout) -> Self {
+        Self {
+            msisdn: optout.msisdn.as_str(),
+            created_on: optout.created_on,
+        }
+    }
+}

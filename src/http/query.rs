@@ -1,0 +1,167 @@
+//! Reads the query of a list: known parameters, each once, each within its limits.
+
+use crate::contact::{Alias, Msisdn};
+use crate::error::Invalid;
+use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
+
+const LIMIT_DEFAULT: u32 = 10;
+const LIMIT_MAX: u32 = 1000;
+/// Characters of `aliasPrefix` and `search`.
+const TEXT_CHARACTERS_MAX: usize = 128;
+/// Members of `meta` that one list filters by.
+const META_FILTERS_MAX: usize = 16;
+/// Characters of a parameter's name that a message shows.
+const NAME_SHOWN_CHARACTERS_MAX: usize = 64;
+/// What a filter by a member of `meta` begins with.
+const META_PREFIX: &str = "meta.";
+
+/// The decoded parameters of a query (the URL standard's
+/// `application/x-www-form-urlencoded`), taken one by one.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Decodes a query string.
+    ///
+    /// # Errors
+    /// `ParameterTwice`.
+    pub(super) fn parse(query: &str) -> Result<Self, Invalid> {
+        let parameters: Vec<(String, String)> =
+            serde_urlencoded::from_str(query).unwrap_or_default();
+        for (position, (name, _)) in parameters.iter().enumerate() {
+            if parameters[..position]
+                .iter()
+                .any(|(other, _)| other == name)
+            {
+                return Err(Invalid::ParameterTwice(shown(name)));
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Takes `offset` and `limit`.
+    ///
+    /// # Errors
+    /// `Offset`, `Limit`.
+    pub(super) fn take_offset_and_limit(&mut self) -> Result<(Option<u64>, u32), Invalid> {
+        let offset = match self.take("offset") {
+            Some(text) => Some(whole_number(&text).ok_or(Invalid::Offset)?),
+            None => None,
+        };
+        let limit = match self.take("limit") {
+            Some(text) => whole_number(&text)
+                .and_then(|limit| u32::try_from(limit).ok())
+                .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+                .ok_or(Invalid::Limit)?,
+            None => LIMIT_DEFAULT,
+        };
+        Ok((offset, limit))
+    }
+
+    /// Takes everything that selects contacts; nothing else may be left.
+    ///
+    /// # Errors
+    /// The variant of [`Invalid`] for the first parameter that is wrong.
+    pub(super) fn into_selection(mut self) -> Result<Selection, Invalid> {
+        let sort = self.take_sort()?;
+        let (offset, limit) = self.take_offset_and_limit()?;
+        let filters = self.take_filters()?;
+        let with_meta = match self.take("include").as_deref() {
+            None => false,
+            Some("meta") => true,
+            Some(_) => return Err(Invalid::Include),
+        };
+        let cursor = self.take("cursor");
+        self.nothing_left()?;
+        let page = match (cursor.as_deref(), offset) {
+            (Some(_), Some(_)) => return Err(Invalid::CursorWithOffset),
+            (Some(""), None) => Page::After(None),
+            (Some(cursor), None) => {
+                Page::After(Some(Position::from_cursor(cursor, &filters, sort)?))
+            }
+            (None, offset) => Page::Offset(offset.unwrap_or(0)),
+        };
+        Ok(Selection {
+            filters,
+            sort,
+            page,
+            limit,
+            with_meta,
+        })
+    }
+
+    /// # Errors
+    /// `ParameterUnknown`, where a parameter was not taken.
+    pub(super) fn nothing_left(&self) -> Result<(), Invalid> {
+        match self.0.first() {
+            Some((name, _)) => Err(Invalid::ParameterUnknown(shown(name))),
+            None => Ok(()),
+        }
+    }
+
+    fn take_sort(&mut self) -> Result<Sort, Invalid> {
+        let field = match self.take("sortField").as_deref() {
+            None | Some("created_on") => SortField::CreatedOn,
+            Some("alias") => SortField::Alias,
+            Some("msisdn") => SortField::Msisdn,
+            Some(_) => return Err(Invalid::SortField),
+        };
+        let descending = match self.take("sortDir") {
+            None => false,
+            Some(direction) if direction.eq_ignore_ascii_case("asc") => false,
+            Some(direction) if direction.eq_ignore_ascii_case("desc") => true,
+            Some(_) => return Err(Invalid::SortDir),
+        };
+        Ok(Sort { field, descending })
+    }
+
+    fn take_filters(&mut self) -> Result<Vec<Filter>, Invalid> {
+        let mut filters = Vec::new();
+        if let Some(alias) = self.take("alias") {
+            filters.push(Filter::Alias(Alias::parse(&alias)?));
+        }
+        if let Some(msisdn) = self.take("msisdn") {
+            filters.push(Filter::Msisdn(Msisdn::parse(&msisdn)?));
+        }
+        if let Some(prefix) = self.take("aliasPrefix") {
+            filters.push(Filter::AliasPrefix(bounded(prefix, Invalid::AliasPrefix)?));
+        }
+        if let Some(text) = self.take("search") {
+            filters.push(Filter::Search(bounded(text, Invalid::Search)?));
+        }
+        let (metas, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|(name, _)| name.len() > META_PREFIX.len() && name.starts_with(META_PREFIX));
+        self.0 = rest;
+        if metas.len() > META_FILTERS_MAX {
+            return Err(Invalid::MetaFilters);
+        }
+        filters.extend(metas.into_iter().map(|(name, value)| Filter::Meta {
+            name: name[META_PREFIX.len()..].to_owned(),
+            value,
+        }));
+        Ok(filters)
+    }
+}
+
+/// Digits alone: no sign, no space.
+fn whole_number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+fn bounded(text: String, error: Invalid) -> Result<String, Invalid> {
+    if (1..=TEXT_CHARACTERS_MAX).contains(&text.chars().count()) {
+        Ok(text)
+    } else {
+        Err(error)
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(NAME_SHOWN_CHARACTERS_MAX).collect()
+}

@@ -1,0 +1,179 @@
+//! Which contacts a list shows, in which order, and from where on. Knows no
+//! HTTP and no SQL.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::contact::{Alias, Contact, ContactId, Msisdn};
+use crate::error::Invalid;
+
+/// By what a list is sorted; ties by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortField {
+    /// The millisecond inside the id, so: by id.
+    CreatedOn,
+    /// Code point by code point.
+    Alias,
+    /// Digit by digit, as text.
+    Msisdn,
+}
+
+/// A list's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// By what.
+    pub field: SortField,
+    /// From the last to the first.
+    pub descending: bool,
+}
+
+/// What every contact of a list has; all of it holds at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Filter {
+    /// The alias is this.
+    Alias(Alias),
+    /// The number is this.
+    Msisdn(Msisdn),
+    /// The alias begins with these characters, exactly.
+    AliasPrefix(String),
+    /// Alias or number hold these characters, ASCII letters in any case.
+    Search(String),
+    /// Meta has a member of this name with this value: a string exactly, a
+    /// number as a number, `true`, `false` and `null` by word.
+    Meta {
+        /// The member's name at the top.
+        name: String,
+        /// The value as the query writes it.
+        value: String,
+    },
+}
+
+/// Which part of the selected contacts is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Skip this many; answered with the total of all.
+    Offset(u64),
+    /// Begin behind this contact, or at the beginning.
+    After(Option<Position>),
+}
+
+/// A whole list request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    /// All of these hold.
+    pub filters: Vec<Filter>,
+    /// In which order.
+    pub sort: Sort,
+    /// From where on.
+    pub page: Page,
+    /// How many at most.
+    pub limit: u32,
+    /// Whether the metas are wanted, too.
+    pub with_meta: bool,
+}
+
+/// Where in a sorted list a contact stands: its sort key and its id. Stays
+/// where it is when others, or the contact itself, are deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The alias or number; empty where the list is sorted by creation.
+    pub key: String,
+    /// Breaks ties.
+    pub id: ContactId,
+}
+
+/// Bytes of the mark that ties a cursor to its filters and sort.
+const MARK_BYTES: usize = 8;
+const ID_BYTES: usize = 16;
+
+impl Position {
+    /// The position of `contact` in a list of this sort.
+    pub fn of(contact: &Contact, sort: Sort) -> Self {
+        let key = match sort.field {
+            SortField::CreatedOn => "",
+            SortField::Alias => contact.alias.as_str(),
+            SortField::Msisdn => contact.msisdn.as_str(),
+        };
+        Self {
+            key: key.to_owned(),
+            id: contact.id,
+        }
+    }
+
+    /// Writes the position as an opaque cursor for lists of these filters and
+    /// this sort alone: base64url of mark, id and key.
+    pub fn to_cursor(&self, filters: &[Filter], sort: Sort) -> String {
+        let mut bytes = mark(filters, sort).to_vec();
+        bytes.extend(self.id.as_bytes());
+        bytes.extend(self.key.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a cursor.
+    ///
+    /// # Errors
+    /// `CursorUnknown` for anything that [`Position::to_cursor`] did not write
+    /// for the same filters and sort.
+    pub fn from_cursor(cursor: &str, filters: &[Filter], sort: Sort) -> Result<Self, Invalid> {
+        let bytes = URL_SAFE_NO_PAD
+            .decode(cursor)
+            .map_err(|_| Invalid::CursorUnknown)?;
+        let (found, rest) = bytes
+            .split_first_chunk::<MARK_BYTES>()
+            .ok_or(Invalid::CursorUnknown)?;
+        let (id, key) = rest
+            .split_first_chunk::<ID_BYTES>()
+            .ok_or(Invalid::CursorUnknown)?;
+        if *found != mark(filters, sort) {
+            return Err(Invalid::CursorUnknown);
+        }
+        let key = String::from_utf8(key.to_vec()).map_err(|_| Invalid::CursorUnknown)?;
+        Ok(Self {
+            key,
+            id: ContactId::from_uuid(Uuid::from_bytes(*id)),
+        })
+    }
+}
+
+/// Differs for every set of filters and every sort; the order of filters does not matter.
+fn mark(filters: &[Filter], sort: Sort) -> [u8; MARK_BYTES] {
+    let mut written: Vec<String> = filters.iter().map(|filter| format!("{filter:?}")).collect();
+    written.sort();
+    let digest = Sha256::digest(format!("{sort:?}{written:?}"));
+    let mut mark = [0; MARK_BYTES];
+    mark.copy_from_slice(&digest[..MARK_BYTES]);
+    mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BY_ALIAS: Sort = Sort {
+        field: SortField::Alias,
+        descending: false,
+    };
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_back_by_its_own_list_alone(key in "\\PC{0,20}", id in any::<u128>()) {
+            let position = Position { key, id: ContactId::from_uuid(Uuid::from_u128(id)) };
+            let filters = [Filter::Search("x".into()), Filter::AliasPrefix("y".into())];
+            let swapped = [filters[1].clone(), filters[0].clone()];
+            let cursor = position.to_cursor(&filters, BY_ALIAS);
+            prop_assert_eq!(Position::from_cursor(&cursor, &swapped, BY_ALIAS), Ok(position));
+            let unknown = Err(Invalid::CursorUnknown);
+            prop_assert_eq!(Position::from_cursor(&cursor, &filters[..1], BY_ALIAS), unknown.clone());
+            let other = Sort { descending: true, ..BY_ALIAS };
+            prop_assert_eq!(Position::from_cursor(&cursor, &filters, other), unknown);
+        }
+
+        #[test]
+        fn no_text_breaks_the_reading_of_cursors(text in "\\PC{0,60}|[A-Za-z0-9_-]{0,60}") {
+            prop_assert_eq!(Position::from_cursor(&text, &[], BY_ALIAS), Err(Invalid::CursorUnknown));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Lists of contacts: a selection becomes one query, its values all bound.
+
+use std::fmt::Write;
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use super::contacts::contact;
+use super::transaction::Counter;
+use crate::contact::Contact;
+use crate::meta::Meta;
+use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
+
+const SELECT: &str = "SELECT id, alias, msisdn FROM contacts";
+const SELECT_WITH_META: &str = "SELECT id, alias, msisdn, meta FROM contacts";
+const COUNT: &str = "SELECT count(*) FROM contacts";
+
+const ALIAS_IS: &str = "alias = ?";
+const MSISDN_IS: &str = "msisdn = ?";
+const ALIAS_FROM: &str = "alias >= ?";
+const ALIAS_BEFORE: &str = "alias < ?";
+const HOLDS: &str = "(alias LIKE ? ESCAPE '\\' OR msisdn LIKE ? ESCAPE '\\')";
+/// Name, word, text, number: a path cannot name every member, `json_each` can.
+const META_IS: &str = "EXISTS (SELECT 1 FROM json_each(contacts.meta) AS member
+    WHERE member.key = ? AND CASE member.type
+        WHEN 'true' THEN ? = 'true' WHEN 'false' THEN ? = 'false' WHEN 'null' THEN ? = 'null'
+        WHEN 'text' THEN member.value = ?
+        WHEN 'integer' THEN member.value = ? WHEN 'real' THEN member.value = ? END)";
+
+/// A part of the selected contacts.
+#[derive(Debug)]
+pub struct Listed {
+    /// In order; with the meta where it was wanted.
+    pub contacts: Vec<(Contact, Option<Meta>)>,
+    /// How many there are in all, where the page is an offset.
+    pub total: Option<u64>,
+    /// Where the following page begins, where there is one.
+    pub next: Option<Position>,
+}
+
+/// Reads a selection. Page and total are of one state where `connection` is in
+/// a transaction.
+pub(super) fn list(
+    connection: &Connection,
+    selection: &Selection,
+) -> Result<Listed, rusqlite::Error> {
+    let filter = Conditions::of(&selection.filters);
+    let total = match &selection.page {
+        Page::Offset(_) if filter.terms.is_empty() => Some(Counter::Contacts.read(connection)?),
+        Page::Offset(_) => Some(count(connection, &filter)?),
+        Page::After(_) => None,
+    };
+    let mut contacts = page(connection, selection, filter)?;
+    // One more than the limit was read: it tells whether a page follows.
+    let more = contacts.len() > selection.limit as usize;
+    contacts.truncate(selection.limit as usize);
+    let next = match contacts.last() {
+        Some((last, _)) if more => Some(Position::of(last, selection.sort)),
+        _ => None,
+    };
+    Ok(Listed {
+        contacts,
+        total,
+        next,
+    })
+}
+
+fn count(connection: &Connection, filter: &Conditions) -> Result<u64, rusqlite::Error> {
+    let query = format!("{COUNT}{}", filter.to_sql());
+    let mut statement = connection.prepare_cached(&query)?;
+    statement.query_row(rusqlite::params_from_iter(&filter.values), |row| row.get(0))
+}
+
+fn page(
+    connection: &Connection,
+    selection: &Selection,
+    mut conditions: Conditions,
+) -> Result<Vec<(Contact, Option<Meta>)>, rusqlite::Error> {
+    let mut offset = 0;
+    match &selection.page {
+        Page::Offset(skipped) => offset = i64::try_from(*skipped).unwrap_or(i64::MAX),
+        Page::After(Some(position)) => conditions.begin_behind(position, selection.sort),
+        Page::After(None) => {}
+    }
+    let select = if selection.with_meta {
+        SELECT_WITH_META
+    } else {
+        SELECT
+    };
+    let query = format!(
+        "{select}{}{} LIMIT ? OFFSET ?",
+        conditions.to_sql(),
+        order(selection.sort)
+    );
+    let rows_max = i64::from(selection.limit) + 1;
+    conditions
+        .values
+        .extend([Value::from(rows_max), Value::from(offset)]);
+    let mut statement = connection.prepare_cached(&query)?;
+    let rows = statement.query_map(rusqlite::params_from_iter(&conditions.values), |row| {
+        let meta = if selection.with_meta {
+            Some(Meta::from_stored(row.get(3)?))
+        } else {
+            None
+        };
+        Ok((contact(row)?, meta))
+    })?;
+    rows.collect()
+}
+
+fn order(sort: Sort) -> &'static str {
+    match (sort.field, sort.descending) {
+        (SortField::CreatedOn, false) => " ORDER BY id",
+        (SortField::CreatedOn, true) => " ORDER BY id DESC",
+        (SortField::Alias, false) => " ORDER BY alias",
+        (SortField::Alias, true) => " ORDER BY alias DESC",
+        (SortField::Msisdn, false) => " ORDER BY msisdn, id",
+        (SortField::Msisdn, true) => " ORDER BY msisdn DESC, id DESC",
+    }
+}
+
+/// Terms of a `WHERE` and their values, in the same order.
+struct Conditions {
+    terms: Vec<&'static str>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn of(filters: &[Filter]) -> Self {
+        let mut conditions = Self {
+            terms: Vec::new(),
+            values: Vec::new(),
+        };
+        for filter in filters {
+            conditions.add_filter(filter);
+        }
+        conditions
+    }
+
+    fn add_filter(&mut self, filter: &Filter) {
+        match filter {
+            Filter::Alias(alias) => self.add(ALIAS_IS, [alias.as_str().to_owned().into()]),
+            Filter::Msisdn(msisdn) => self.add(MSISDN_IS, [msisdn.as_str().to_owned().into()]),
+            Filter::AliasPrefix(prefix) => {
+                self.add(ALIAS_FROM, [prefix.clone().into()]);
+                if let Some(end) = end_of_prefix(prefix) {
+                    self.add(ALIAS_BEFORE, [end.into()]);
+                }
+            }
+            Filter::Search(text) => {
+                let pattern = Value::from(format!("%{}%", escaped_for_like(text)));
+                self.add(HOLDS, [pattern.clone(), pattern]);
+            }
+            Filter::Meta { name, value } => {
+                let text = Value::from(value.clone());
+                let number = json_number(value);
+                let word = text.clone();
+                self.add(
+                    META_IS,
+                    [
+                        name.clone().into(),
+                        word.clone(),
+                        word.clone(),
+                        word,
+                        text,
+                        number.clone(),
+                        number,
+                    ],
+                );
+            }
+        }
+    }
+
+    fn begin_behind(&mut self, position: &Position, sort: Sort) {
+        let id = Value::Blob(position.id.as_bytes().to_vec());
+        let key = Value::from(position.key.clone());
+        match (sort.field, sort.descending) {
+            (SortField::CreatedOn, false) => self.add("id > ?", [id]),
+            (SortField::CreatedOn, true) => self.add("id < ?", [id]),
+            (SortField::Alias, false) => self.add("alias > ?", [key]),
+            (SortField::Alias, true) => self.add("alias < ?", [key]),
+            (SortField::Msisdn, false) => self.add("(msisdn, id) > (?, ?)", [key, id]),
+            (SortField::Msisdn, true) => self.add("(msisdn, id) < (?, ?)", [key, id]),
+        }
+    }
+
+    fn add<const VALUES: usize>(&mut self, term: &'static str, values: [Value; VALUES]) {
+        self.terms.push(term);
+        self.values.extend(values);
+    }
+
+    fn to_sql(&self) -> String {
+        let mut sql = String::new();
+        for (position, term) in self.terms.iter().enumerate() {
+            let joint = if position == 0 { "WHERE" } else { "AND" };
+            write!(sql, " {joint} {term}").expect("a String takes everything");
+        }
+        sql
+    }
+}
+
+/// The smallest text behind every text that begins with `prefix`, or `None`
+/// where there is none. UTF-8 sorts as its code points do.
+fn end_of_prefix(prefix: &str) -> Option<String> {
+    let mut characters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = characters.pop() {
+        // Steps over the surrogates, which are no characters.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            characters.push(next);
+            return Some(characters.into_iter().collect());
+        }
+    }
+    None
+}
+
+fn escaped_for_like(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_")
+}
+
+/// The number that `text` is in JSON, or NULL, which equals nothing.
+fn json_number(text: &str) -> Value {
+    match serde_json::from_str::<serde_json::Number>(text) {
+        Ok(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => Value::Integer(whole),
+            (None, Some(real)) => Value::Real(real),
+            (None, None) => Value::Null,
+        },
+        Err(_) => Value::Null,
+    }
+}

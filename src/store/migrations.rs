@@ -1,0 +1,119 @@
+//! Brings an older file to today's schema, step by step, after a copy of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::file::{OpenError, SCHEMA_VERSION, ServerLock};
+use crate::files;
+
+/// The step with index `n` leads from schema `n` to schema `n + 1`.
+const STEPS: [&str; SCHEMA_VERSION as usize] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
+
+/// Runs the steps that `connection`'s file lacks, each in a transaction of its
+/// own, after the whole file was copied to `PATH.schema-N`.
+pub(super) fn run(
+    connection: &Connection,
+    path: &Path,
+    lock: Option<&ServerLock>,
+) -> Result<(), OpenError> {
+    if version(connection, path)? >= SCHEMA_VERSION {
+        return Ok(());
+    }
+    // An older server that runs would go on writing in the older way.
+    let taken = match lock {
+        Some(_) => None,
+        None => Some(ServerLock::take(path)?),
+    };
+    let found = version(connection, path)?;
+    if found < SCHEMA_VERSION {
+        let copy = copy(connection, path, found)?;
+        log::info!(copy:% = copy.display(), from = found, to = SCHEMA_VERSION; "migrating");
+    }
+    for step in found..SCHEMA_VERSION {
+        take_step(connection, step).map_err(|error| OpenError::storage(path, error))?;
+    }
+    drop(taken);
+    Ok(())
+}
+
+fn take_step(connection: &Connection, step: u32) -> Result<(), rusqlite::Error> {
+    let transaction =
+        rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    transaction.execute_batch(STEPS[step as usize])?;
+    transaction.pragma_update(None, "user_version", step + 1)?;
+    transaction.commit()
+}
+
+/// Copies the file whole, log included, to the disk. A copy that is there was
+/// made by an earlier start whose steps did not finish: it is made anew.
+fn copy(connection: &Connection, path: &Path, version: u32) -> Result<PathBuf, OpenError> {
+    let target = files::beside(path, &format!(".schema-{version}"));
+    match fs::remove_file(&target) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(OpenError::io(&target, error));
+        }
+        _ => {}
+    }
+    files::create_private(&target).map_err(|error| OpenError::io(&target, error))?;
+    connection
+        .execute("VACUUM INTO ?1", [target.to_string_lossy()])
+        .map_err(|error| OpenError::storage(&target, error))?;
+    File::open(&target)
+        .and_then(|copy| copy.sync_all())
+        .map_err(|error| OpenError::io(&target, error))?;
+    files::sync_directory_of(path).map_err(|error| OpenError::io(path, error))?;
+    Ok(target)
+}
+
+fn version(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| OpenError::storage(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every object of a schema with its text, comments and white space aside,
+    /// and every counter.
+    fn described(connection: &Connection) -> Vec<String> {
+        let query = "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema
+            UNION ALL SELECT name || ' ' || value FROM counters";
+        let mut statement = connection.prepare(query).expect("prepared");
+        let rows = statement.query_map([], |row| row.get(0)).expect("queried");
+        let mut described: Vec<String> = rows
+            .map(|row| {
+                let text: String = row.expect("a text");
+                let lines = text
+                    .lines()
+                    .map(|line| line.split("--").next().unwrap_or(""));
+                let words = lines.flat_map(str::split_whitespace);
+                words.collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        described.sort();
+        described
+    }
+
+    #[test]
+    fn schema_sql_is_the_sum_of_the_steps() {
+        let whole = Connection::open_in_memory().expect("opened");
+        let schema = include_str!("../../schema.sql");
+        whole.execute_batch(schema).expect("a schema");
+        let stepped = Connection::open_in_memory().expect("opened");
+        for step in 0..SCHEMA_VERSION {
+            take_step(&stepped, step).expect("a step");
+        }
+        assert_eq!(described(&stepped), described(&whole));
+        let path = Path::new("memory");
+        assert_eq!(version(&whole, path).expect("read"), SCHEMA_VERSION);
+        assert_eq!(version(&stepped, path).expect("read"), SCHEMA_VERSION);
+    }
+}

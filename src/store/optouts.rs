@@ -1,0 +1,65 @@
+//! What the store does with opt-outs.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::failure::Failure;
+use super::transaction::{Counter, Transaction};
+use crate::contact::Msisdn;
+use crate::error::Error;
+use crate::moment::Moment;
+use crate::optout::Optout;
+
+const FIND: &str = "SELECT msisdn, created_on FROM optouts WHERE msisdn = ?1";
+const INSERT: &str = "INSERT INTO optouts (msisdn, created_on) VALUES (?1, ?2)";
+const DELETE: &str = "DELETE FROM optouts WHERE msisdn = ?1";
+const LIST: &str = "SELECT msisdn, created_on FROM optouts
+    ORDER BY created_on, msisdn LIMIT ?1 OFFSET ?2";
+
+/// Opts a number out; one that is already keeps its first record.
+pub(super) fn insert(transaction: &Transaction<'_>, msisdn: Msisdn) -> Result<Optout, Failure> {
+    let first = transaction
+        .prepare_cached(FIND)?
+        .query_row([msisdn.as_str()], optout)
+        .optional()?;
+    if let Some(first) = first {
+        return Ok(first);
+    }
+    let created_on = Moment::now();
+    transaction
+        .prepare_cached(INSERT)?
+        .execute(params![msisdn.as_str(), created_on.millis()])?;
+    transaction.count(Counter::Optouts, 1);
+    Ok(Optout { msisdn, created_on })
+}
+
+/// Takes an opt-out back.
+pub(super) fn delete(transaction: &Transaction<'_>, msisdn: &Msisdn) -> Result<(), Failure> {
+    let deleted = transaction
+        .prepare_cached(DELETE)?
+        .execute([msisdn.as_str()])?;
+    if deleted == 0 {
+        return Err(Error::OptoutNotFound.into());
+    }
+    transaction.count(Counter::Optouts, -1);
+    Ok(())
+}
+
+/// A page of the opt-outs, the oldest first, and how many there are in all.
+pub(super) fn list(
+    connection: &Connection,
+    offset: u64,
+    limit: u32,
+) -> Result<(Vec<Optout>, u64), rusqlite::Error> {
+    let total = Counter::Optouts.read(connection)?;
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(LIST)?;
+    let rows = statement.query_map(params![limit, offset], optout)?;
+    Ok((rows.collect::<Result<_, _>>()?, total))
+}
+
+fn optout(row: &Row<'_>) -> Result<Optout, rusqlite::Error> {
+    Ok(Optout {
+        msisdn: Msisdn::from_stored(row.get(0)?),
+        created_on: Moment::from_millis(row.get(1)?),
+    })
+}

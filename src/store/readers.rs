@@ -1,0 +1,111 @@
+//! The ways of reading: a point on the caller's own thread, a list on one of a
+//! few blocking threads, both from read-only connections.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use r2d2::{Pool, PooledConnection};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::{database, failure};
+use crate::error::Error;
+
+/// How long a read waits for a connection of the pool.
+const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Lists that are read at once.
+const LISTS_MAX: usize = 2;
+/// How long a list waits for its turn, and how long it may then take.
+const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
+const LIST_TIME_MAX: Duration = Duration::from_secs(10);
+/// Steps of SQLite's machine between two looks at the clock.
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+
+/// A pool of read-only connections. None of them ever waits for the writer.
+#[derive(Clone)]
+pub(super) struct Readers {
+    pool: Pool<SqliteConnectionManager>,
+    lists: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// Opens the pool for `inline_max` threads that read points, and for lists.
+    pub(super) fn open(path: &Path, inline_max: u32) -> Result<Self, String> {
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .with_init(|connection| database::configure(connection));
+        let lists_max = u32::try_from(LISTS_MAX).unwrap_or(u32::MAX);
+        let pool = Pool::builder()
+            .max_size(inline_max.saturating_add(lists_max))
+            .test_on_check_out(false)
+            .connection_timeout(CONNECTION_WAIT_MAX)
+            .build(manager)
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            pool,
+            lists: Arc::new(Semaphore::new(LISTS_MAX)),
+        })
+    }
+
+    /// Reads a point on this very thread: a hop to another costs more.
+    pub(super) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, Error> {
+        query(&*self.connection()?).map_err(|error| unreadable(&error))
+    }
+
+    /// Reads a list in one read transaction, on a thread that may block, within
+    /// [`LIST_TIME_MAX`].
+    pub(super) async fn list<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let turn = timeout(LIST_WAIT_MAX, Arc::clone(&self.lists).acquire_owned())
+            .await
+            .map_err(|_| Error::ListsBusy)?
+            .map_err(|_| Error::Internal)?;
+        let readers = self.clone();
+        let reading = spawn_blocking(move || {
+            let _turn = turn;
+            let connection = readers.connection()?;
+            let listed = within_time(&connection, query);
+            listed.map_err(|error| match failure::code(&error) {
+                ffi::SQLITE_INTERRUPT => Error::ListTooSlow,
+                _ => unreadable(&error),
+            })
+        });
+        reading.await.map_err(|_| Error::Internal)?
+    }
+
+    fn connection(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
+        self.pool.get().map_err(|_| {
+            log::error!("no connection for reading within {CONNECTION_WAIT_MAX:?}");
+            Error::StorageUnreadable
+        })
+    }
+}
+
+fn within_time<T>(
+    connection: &Connection,
+    query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+) -> Result<T, rusqlite::Error> {
+    let begun = Instant::now();
+    let too_long = move || begun.elapsed() > LIST_TIME_MAX;
+    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(too_long))?;
+    let transaction =
+        rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
+    let listed = query(&transaction);
+    drop(transaction);
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    listed
+}
+
+fn unreadable(error: &rusqlite::Error) -> Error {
+    failure::log(error, "a read failed");
+    Error::StorageUnreadable
+}
