@@ -85,6 +85,8 @@ pub enum Invalid {
     #[error("Alias must equal the alias in the path")]
     AliasNotOfPath,
 
+    #[error("Query parameters must be UTF-8")]
+    QueryNotText,
     #[error("Unknown parameter: {0}")]
     ParameterUnknown(String),
     #[error("Duplicate parameter: {0}")]

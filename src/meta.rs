@@ -2,6 +2,9 @@
 //! order, numbers to the digit. Knows no HTTP and no SQL.
 
 mod change;
+mod query;
+
+pub use query::has_member;
 
 use std::collections::HashSet;
 
@@ -12,6 +15,8 @@ use crate::json::{Members, decode_string};
 
 /// Members of `meta` itself; objects inside it are bounded by the bytes.
 const MEMBERS_MAX: usize = 64;
+/// Members of a merge patch: enough to remove every old one and set every new.
+const PATCH_MEMBERS_MAX: usize = 2 * MEMBERS_MAX;
 /// Characters of a name, at every level.
 const NAME_CHARACTERS_MAX: usize = 64;
 /// Bytes of compact JSON, as stored.
@@ -37,6 +42,18 @@ impl Meta {
     /// # Errors
     /// The first of the `Meta…` variants of [`Invalid`] in the order of the text.
     pub fn parse(value: &RawValue) -> Result<Self, Invalid> {
+        Self::parse_with(value, MEMBERS_MAX)
+    }
+
+    /// Checks a merge patch (RFC 7396), whose result is checked once more.
+    ///
+    /// # Errors
+    /// As [`Meta::parse`], but for twice as many members.
+    pub fn parse_patch(value: &RawValue) -> Result<Self, Invalid> {
+        Self::parse_with(value, PATCH_MEMBERS_MAX)
+    }
+
+    fn parse_with(value: &RawValue, members_max: usize) -> Result<Self, Invalid> {
         let text = value.get();
         match text.as_bytes().first() {
             Some(b'n') => return Ok(Self::empty()),
@@ -45,6 +62,7 @@ impl Meta {
         }
         let mut compaction = Compaction {
             compact: String::with_capacity(text.len().min(COMPACT_BYTES_MAX)),
+            members_max,
         };
         compaction.object(text, 1)?;
         Ok(Self(compaction.compact))
@@ -65,6 +83,7 @@ impl Meta {
 /// The walk through a syntactically valid object, writing it out compact.
 struct Compaction {
     compact: String,
+    members_max: usize,
 }
 
 impl Compaction {
@@ -86,7 +105,7 @@ impl Compaction {
         // The text is valid JSON, so only a name that is no text can fail.
         let Members(members) =
             serde_json::from_str(text).map_err(|_| Invalid::MetaLoneSurrogate)?;
-        if level == 1 && members.len() > MEMBERS_MAX {
+        if level == 1 && members.len() > self.members_max {
             return Err(Invalid::MetaTooManyMembers);
         }
         let mut names = HashSet::with_capacity(members.len());

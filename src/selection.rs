@@ -84,7 +84,7 @@ pub struct Position {
     pub id: ContactId,
 }
 
-/// Bytes of the mark that ties a cursor to its filters and sort.
+/// Bytes of the mark that ties a cursor to its position, filters and sort.
 const MARK_BYTES: usize = 8;
 const ID_BYTES: usize = 16;
 
@@ -105,7 +105,7 @@ impl Position {
     /// Writes the position as an opaque cursor for lists of these filters and
     /// this sort alone: base64url of mark, id and key.
     pub fn to_cursor(&self, filters: &[Filter], sort: Sort) -> String {
-        let mut bytes = mark(filters, sort).to_vec();
+        let mut bytes = self.mark(filters, sort).to_vec();
         bytes.extend(self.id.as_bytes());
         bytes.extend(self.key.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
@@ -126,25 +126,25 @@ impl Position {
         let (id, key) = rest
             .split_first_chunk::<ID_BYTES>()
             .ok_or(Invalid::CursorUnknown)?;
-        if *found != mark(filters, sort) {
+        let key = String::from_utf8(key.to_vec()).map_err(|_| Invalid::CursorUnknown)?;
+        let id = ContactId::from_uuid(Uuid::from_bytes(*id));
+        let position = Self { key, id };
+        if *found != position.mark(filters, sort) {
             return Err(Invalid::CursorUnknown);
         }
-        let key = String::from_utf8(key.to_vec()).map_err(|_| Invalid::CursorUnknown)?;
-        Ok(Self {
-            key,
-            id: ContactId::from_uuid(Uuid::from_bytes(*id)),
-        })
+        Ok(position)
     }
-}
 
-/// Differs for every set of filters and every sort; the order of filters does not matter.
-fn mark(filters: &[Filter], sort: Sort) -> [u8; MARK_BYTES] {
-    let mut written: Vec<String> = filters.iter().map(|filter| format!("{filter:?}")).collect();
-    written.sort();
-    let digest = Sha256::digest(format!("{sort:?}{written:?}"));
-    let mut mark = [0; MARK_BYTES];
-    mark.copy_from_slice(&digest[..MARK_BYTES]);
-    mark
+    /// Differs for every position, every set of filters and every sort; the
+    /// order of filters does not matter.
+    fn mark(&self, filters: &[Filter], sort: Sort) -> [u8; MARK_BYTES] {
+        let mut written: Vec<String> = filters.iter().map(|filter| format!("{filter:?}")).collect();
+        written.sort();
+        let digest = Sha256::digest(format!("{self:?}{sort:?}{written:?}"));
+        let mut mark = [0; MARK_BYTES];
+        mark.copy_from_slice(&digest[..MARK_BYTES]);
+        mark
+    }
 }
 
 #[cfg(test)]

@@ -35,16 +35,17 @@ enum Comparison {
 }
 
 /// The states that a header names, or `None` without the header. What is no tag
-/// of ours names no state: ours hold neither commas nor quotes.
+/// of ours names no state; ours hold no comma, so a split tag is none of them.
 fn states(headers: &HeaderMap, name: &HeaderName, comparison: Comparison) -> Option<States> {
     let mut versions = Vec::new();
     let mut values = headers.get_all(name).peekable();
     values.peek()?;
     for value in values {
-        for tag in value.to_str().unwrap_or_default().split(',').map(str::trim) {
-            if tag == "*" {
-                return Some(States::Any);
-            }
+        let value = value.to_str().unwrap_or_default();
+        if value == "*" {
+            return Some(States::Any);
+        }
+        for tag in value.split(',').map(str::trim) {
             let strong = match tag.strip_prefix("W/") {
                 Some(opaque) if comparison == Comparison::Weak => opaque,
                 _ => tag,

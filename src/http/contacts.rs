@@ -1,7 +1,7 @@
 //! The calls about one contact: their wire forms and handlers.
 
 use actix_web::http::header::{ETAG, IF_NONE_MATCH};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -11,7 +11,8 @@ use super::auth::{
 use super::body::JsonBody;
 use super::condition::{condition, etag, names_version};
 use super::envelope::{self, Refusal};
-use super::fields::{optional_meta, present, required_alias, required_msisdn};
+use super::fields::{optional_meta, optional_meta_patch, present, required_alias, required_msisdn};
+use super::segment::Segment;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
 use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::{Error, Invalid};
@@ -43,19 +44,21 @@ pub(super) async fn create(allowed: Allowed<CreateContacts>, body: ContactBody) 
 
 pub(super) async fn get_by_id(
     allowed: Allowed<ReadContacts>,
-    id: web::Path<String>,
+    id: Segment,
     request: HttpRequest,
 ) -> Answer {
-    let id = ContactId::parse(&id).ok_or(Error::ContactNotFound)?;
+    let id = id.parse(ContactId::parse).ok_or(Error::ContactNotFound)?;
     get(&allowed, &ContactKey::Id(id), &request)
 }
 
 pub(super) async fn get_by_alias(
     allowed: Allowed<ReadContacts>,
-    alias: web::Path<String>,
+    alias: Segment,
     request: HttpRequest,
 ) -> Answer {
-    let alias = Alias::parse(&alias).map_err(|_| Error::ContactNotFound)?;
+    let alias = alias
+        .parse(|text| Alias::parse(text).ok())
+        .ok_or(Error::ContactNotFound)?;
     get(&allowed, &ContactKey::Alias(alias), &request)
 }
 
@@ -73,11 +76,13 @@ fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRequest)
 
 pub(super) async fn update(
     allowed: Allowed<UpdateContacts>,
-    id: web::Path<String>,
+    id: Segment,
     request: HttpRequest,
     body: ContactBody,
 ) -> Answer {
-    let change = parse_change(&body, MetaChange::Replace)?;
+    let change = parse_change(&body, |meta| {
+        Ok(optional_meta(meta)?.map(MetaChange::Replace))
+    })?;
     let (full, _) = change_contact(&allowed, &id, &request, change).await?;
     Ok(with_etag(
         &full,
@@ -87,23 +92,26 @@ pub(super) async fn update(
 
 pub(super) async fn patch(
     allowed: Allowed<UpdateContacts>,
-    id: web::Path<String>,
+    id: Segment,
     request: HttpRequest,
     body: ContactBody,
 ) -> Answer {
-    let change = parse_change(&body, MetaChange::Merge)?;
+    let change = parse_change(&body, |meta| {
+        Ok(optional_meta_patch(meta)?.map(MetaChange::Merge))
+    })?;
     let (full, outcome) = change_contact(&allowed, &id, &request, change).await?;
     Ok(changed(&full, outcome))
 }
 
 pub(super) async fn put(
     allowed: Allowed<PutContacts>,
-    path_alias: web::Path<String>,
+    path: Segment,
     request: HttpRequest,
     body: ContactBody,
 ) -> Answer {
     let [alias, msisdn, meta] = body.fields(FIELDS)?;
-    let path_alias = Alias::parse(&path_alias)?;
+    let path_alias = path.0.as_deref().ok_or(Invalid::AliasCharacters)?;
+    let path_alias = Alias::parse(path_alias)?;
     let alias = present(alias).map(|alias| required_alias(Some(alias)));
     if alias.transpose()?.is_some_and(|alias| alias != path_alias) {
         return Err(Invalid::AliasNotOfPath.into());
@@ -123,13 +131,14 @@ pub(super) async fn put(
 
 pub(super) async fn delete(
     allowed: Allowed<DeleteContacts>,
-    named: web::Path<String>,
+    named: Segment,
     request: HttpRequest,
 ) -> Answer {
-    let key = match ContactId::parse(&named) {
-        Some(id) => ContactKey::Id(id),
-        None => ContactKey::Msisdn(Msisdn::parse(&named).map_err(|_| Error::ContactNotFound)?),
-    };
+    let by_id = named.parse(ContactId::parse).map(ContactKey::Id);
+    let by_number = || named.parse(|text| Msisdn::parse(text).ok());
+    let key = by_id
+        .or_else(|| by_number().map(ContactKey::Msisdn))
+        .ok_or(Error::ContactNotFound)?;
     allowed
         .store()
         .delete_contact(allowed.grant(), key, condition(request.headers()))
@@ -140,23 +149,23 @@ pub(super) async fn delete(
 /// Reads the fields that are given; the way in which `meta` changes is the call's.
 fn parse_change(
     body: &ContactBody,
-    meta_change: fn(Meta) -> MetaChange,
+    meta_change: fn(Option<&RawValue>) -> Result<Option<MetaChange>, Invalid>,
 ) -> Result<ContactChange, Invalid> {
     let [alias, msisdn, meta] = body.fields(FIELDS)?;
     let alias = alias.map(|alias| required_alias(Some(alias))).transpose()?;
     let msisdn = msisdn
         .map(|msisdn| required_msisdn(Some(msisdn)))
         .transpose()?;
-    ContactChange::new(alias, msisdn, optional_meta(meta)?.map(meta_change))
+    ContactChange::new(alias, msisdn, meta_change(meta)?)
 }
 
 async fn change_contact(
     allowed: &Allowed<UpdateContacts>,
-    id: &str,
+    id: &Segment,
     request: &HttpRequest,
     change: ContactChange,
 ) -> Result<(FullContact, Outcome), Refusal> {
-    let id = ContactId::parse(id).ok_or(Error::ContactNotFound)?;
+    let id = id.parse(ContactId::parse).ok_or(Error::ContactNotFound)?;
     let condition = condition(request.headers());
     let changed = allowed
         .store()

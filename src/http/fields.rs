@@ -28,6 +28,10 @@ pub(super) fn optional_meta(value: Option<&RawValue>) -> Result<Option<Meta>, In
     present(value).map(Meta::parse).transpose()
 }
 
+pub(super) fn optional_meta_patch(value: Option<&RawValue>) -> Result<Option<Meta>, Invalid> {
+    present(value).map(Meta::parse_patch).transpose()
+}
+
 /// The field, where it is there and not `null`.
 pub(super) fn present(value: Option<&RawValue>) -> Option<&RawValue> {
     value.filter(|value| value.get() != "null")

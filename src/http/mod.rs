@@ -14,6 +14,7 @@ mod observe;
 mod ops;
 mod optouts;
 mod query;
+mod segment;
 
 use std::io;
 use std::net::TcpListener;

@@ -1,6 +1,6 @@
 //! The calls about opt-outs: their wire form and handlers.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::auth::{Allowed, CreateOptouts, DeleteOptouts, ReadOptouts};
@@ -8,6 +8,7 @@ use super::body::JsonBody;
 use super::envelope::{self, Refusal};
 use super::fields::required_msisdn;
 use super::query::Query;
+use super::segment::Segment;
 use crate::contact::Msisdn;
 use crate::error::Error;
 use crate::moment::Moment;
@@ -44,8 +45,10 @@ pub(super) async fn list(allowed: Allowed<ReadOptouts>, request: HttpRequest) ->
     Ok(envelope::many(records, offset, limit, total))
 }
 
-pub(super) async fn delete(allowed: Allowed<DeleteOptouts>, msisdn: web::Path<String>) -> Answer {
-    let msisdn = Msisdn::parse(&msisdn).map_err(|_| Error::OptoutNotFound)?;
+pub(super) async fn delete(allowed: Allowed<DeleteOptouts>, msisdn: Segment) -> Answer {
+    let msisdn = msisdn
+        .parse(|text| Msisdn::parse(text).ok())
+        .ok_or(Error::OptoutNotFound)?;
     allowed
         .store()
         .delete_optout(allowed.grant(), msisdn)

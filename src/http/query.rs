@@ -1,5 +1,7 @@
 //! Reads the query of a list: known parameters, each once, each within its limits.
 
+use percent_encoding::percent_decode_str;
+
 use crate::contact::{Alias, Msisdn};
 use crate::error::Invalid;
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
@@ -23,8 +25,11 @@ impl Query {
     /// Decodes a query string.
     ///
     /// # Errors
-    /// `ParameterTwice`.
+    /// `QueryNotText`, `ParameterTwice`.
     pub(super) fn parse(query: &str) -> Result<Self, Invalid> {
+        percent_decode_str(query)
+            .decode_utf8()
+            .map_err(|_| Invalid::QueryNotText)?;
         let parameters: Vec<(String, String)> =
             serde_urlencoded::from_str(query).unwrap_or_default();
         for (position, (name, _)) in parameters.iter().enumerate() {
@@ -148,10 +153,10 @@ impl Query {
     }
 }
 
-/// Digits alone: no sign, no space.
+/// Digits alone: no sign, no space. What is larger than a `u64` is its largest.
 fn whole_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 fn bounded(text: String, error: Invalid) -> Result<String, Invalid> {

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{database, failure};
+use super::{database, failure, list};
 use crate::error::Error;
 
 /// How long a read waits for a connection of the pool.
@@ -37,7 +37,10 @@ impl Readers {
     pub(super) fn open(path: &Path, inline_max: u32) -> Result<Self, String> {
         let manager = SqliteConnectionManager::file(path)
             .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .with_init(|connection| database::configure(connection));
+            .with_init(|connection| {
+                database::configure(connection)?;
+                list::add_functions(connection)
+            });
         let lists_max = u32::try_from(LISTS_MAX).unwrap_or(u32::MAX);
         let pool = Pool::builder()
             .max_size(inline_max.saturating_add(lists_max))

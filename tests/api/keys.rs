@@ -196,6 +196,28 @@ fn a_narrowed_key_loses_the_permission_at_its_next_request() {
 }
 
 #[test]
+fn a_key_narrowed_to_nothing_or_by_a_newer_version_is_just_not_permitted() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    for permissions in ["", "fly:Rockets"] {
+        let narrow = "UPDATE api_keys SET permissions = ?1";
+        server.open_file().execute(narrow, [permissions]).unwrap();
+        assert_eq!(server.create(&key, contact(0)).status, 403);
+        let list = run(&[
+            "key",
+            "list",
+            "--database",
+            server.database.to_str().unwrap(),
+        ]);
+        assert!(
+            String::from_utf8(list.stdout)
+                .unwrap()
+                .contains(id_of(&key))
+        );
+    }
+}
+
+#[test]
 fn the_file_holds_no_part_of_a_secret() {
     let mut server = Server::start();
     let key = server.key(&["create:Contacts"]);

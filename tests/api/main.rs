@@ -4,9 +4,25 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod auth_test;
 mod body;
+mod book;
 mod concurrency;
+mod conditional;
+mod connections;
 mod create;
+mod cursor;
+mod delete;
 mod envelope;
+mod filter;
+mod filter_meta;
+mod filter_model;
+mod get;
 mod keys;
+mod list;
+mod merge;
+mod optouts;
 mod permissions;
+mod put;
+mod round_trip;
+mod update;
