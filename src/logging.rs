@@ -11,8 +11,9 @@ use serde::Serializer;
 use crate::cli::LogLevel;
 use crate::moment::Moment;
 
-/// Starts logging. Libraries may warn, and no more.
-pub fn start(level: LogLevel) {
+/// Starts logging. Libraries may warn, and no more; the one called `silent` may
+/// not even do that.
+pub fn start(level: LogLevel, silent: &str) {
     let level = match level {
         LogLevel::Error => LevelFilter::Error,
         LogLevel::Warn => LevelFilter::Warn,
@@ -23,8 +24,7 @@ pub fn start(level: LogLevel) {
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn.min(level))
         .filter_module("addressbook", level)
-        // Its errors are what strangers send it.
-        .filter_module("actix_http", LevelFilter::Off)
+        .filter_module(silent, LevelFilter::Off)
         .format(write_line)
         .init();
     // A panic's message may hold what was sent: only its place is logged.

@@ -7,16 +7,19 @@ use addressbook::cli::{CommandLine, LogLevel, Verb};
 use addressbook::{command, logging};
 use clap::Parser;
 
+/// Its errors are what strangers send it.
+const PARSER: &str = "actix_http";
+
 fn main() -> ExitCode {
     let done = match CommandLine::parse().verb {
         Verb::Serve(arguments) => {
-            logging::start(arguments.log);
+            logging::start(arguments.log, PARSER);
             command::serve(&arguments, |server| {
                 actix_web::rt::System::new().block_on(server)
             })
         }
         Verb::Key(verb) => {
-            logging::start(LogLevel::Error);
+            logging::start(LogLevel::Error, PARSER);
             command::key(&verb)
         }
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
