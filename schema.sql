@@ -3,7 +3,7 @@
 -- "abk1" in ASCII, at byte 68 of the file: whose file this is.
 PRAGMA application_id = 1633839921;
 -- At byte 60 of the file: which schema. A newer one is refused untouched.
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 CREATE TABLE contacts (
     -- UUID version 7: its first 48 bits are the millisecond of creation, so new
@@ -40,7 +40,8 @@ CREATE TABLE counters (
     value INTEGER NOT NULL CHECK (value >= 0)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO counters (name, value) VALUES ('contacts', 0), ('optouts', 0);
+INSERT INTO counters (name, value)
+VALUES ('contacts', 0), ('optouts', 0), ('api_keys', 0), ('audit', 0);
 
 CREATE TABLE api_keys (
     -- The 12 characters inside the token.
@@ -55,5 +56,29 @@ CREATE TABLE api_keys (
     -- Milliseconds since 1970, UTC, all three; null is never.
     created_on INTEGER NOT NULL,
     expires_on INTEGER,
-    revoked_on INTEGER
+    revoked_on INTEGER,
+    -- Ranges in CIDR notation separated by one space; empty is from anywhere.
+    allowed_ips TEXT NOT NULL DEFAULT '',
+    -- Requests a second; null is no limit.
+    rate_limit INTEGER CHECK (rate_limit > 0),
+    -- To the minute, so that not every request writes.
+    last_used_on INTEGER,
+    -- The id of the key that this one was rotated to.
+    replaced_by TEXT
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    -- Milliseconds since 1970, UTC.
+    created_on INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    -- The id of the key that acted; null is the command line.
+    actor TEXT,
+    -- The id of the key that it happened to.
+    target TEXT,
+    -- Only of refused permissions, of which the newest are kept.
+    permission TEXT
+) STRICT;
+
+-- Finds the oldest refusals among changes of keys, which are kept for ever.
+CREATE INDEX audit_refusals ON audit (id) WHERE permission IS NOT NULL;

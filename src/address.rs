@@ -23,7 +23,10 @@ impl AddressRanges {
     /// # Errors
     /// `AddressRange` with the text that is none, `AddressRangesTooMany`.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, Invalid> {
-        let ranges: Vec<IpNet> = texts.into_iter().map(parse_range).collect::<Result<_, _>>()?;
+        let ranges: Vec<IpNet> = texts
+            .into_iter()
+            .map(parse_range)
+            .collect::<Result<_, _>>()?;
         if ranges.len() > RANGES_MAX {
             return Err(Invalid::AddressRangesTooMany);
         }
@@ -84,9 +87,10 @@ impl serde::Serialize for AddressRanges {
 }
 
 fn parse_range(text: &str) -> Result<IpNet, Invalid> {
-    let range = text
-        .parse()
-        .or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical())));
+    let range = text.parse().or_else(|_| {
+        text.parse()
+            .map(|address: IpAddr| IpNet::from(address.to_canonical()))
+    });
     let range: IpNet = range.map_err(|_| Invalid::AddressRange(text.chars().take(64).collect()))?;
     Ok(range.trunc())
 }
@@ -138,16 +142,34 @@ mod tests {
 
     #[test]
     fn ranges_are_read_cut_and_written() {
-        let read = ranges(&["10.1.2.3/8", "192.0.2.7", "2001:db8::1/32", "::ffff:192.0.2.8"]);
-        assert_eq!(read.to_string(), "10.0.0.0/8 192.0.2.7/32 2001:db8::/32 192.0.2.8/32");
+        let read = ranges(&[
+            "10.1.2.3/8",
+            "192.0.2.7",
+            "2001:db8::1/32",
+            "::ffff:192.0.2.8",
+        ]);
+        assert_eq!(
+            read.to_string(),
+            "10.0.0.0/8 192.0.2.7/32 2001:db8::/32 192.0.2.8/32"
+        );
         assert_eq!(AddressRanges::from_stored(&read.to_string()), read);
-        for wrong in ["", "10.0.0.0/33", "10.0.0", "localhost", "10.0.0.0/8 ", "::/129"] {
+        for wrong in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0",
+            "localhost",
+            "10.0.0.0/8 ",
+            "::/129",
+        ] {
             let refused = AddressRanges::parse([wrong]);
             assert_eq!(refused, Err(Invalid::AddressRange(wrong.to_owned())));
         }
         let many = vec!["10.0.0.1"; 65];
         assert!(AddressRanges::parse(many[..64].iter().copied()).is_ok());
-        assert_eq!(AddressRanges::parse(many), Err(Invalid::AddressRangesTooMany));
+        assert_eq!(
+            AddressRanges::parse(many),
+            Err(Invalid::AddressRangesTooMany)
+        );
     }
 
     #[test]
@@ -166,7 +188,10 @@ mod tests {
 
     #[test]
     fn narrower_ranges_are_within_wider_ones() {
-        let (ten, one) = (ranges(&["10.0.0.0/8"]), ranges(&["10.1.0.0/16", "10.2.0.1"]));
+        let (ten, one) = (
+            ranges(&["10.0.0.0/8"]),
+            ranges(&["10.1.0.0/16", "10.2.0.1"]),
+        );
         let (everywhere, other) = (AddressRanges::default(), ranges(&["10.0.0.0/7"]));
         assert!(one.are_within(&ten) && ten.are_within(&ten) && ten.are_within(&everywhere));
         assert!(!ten.are_within(&one) && !other.are_within(&ten) && !everywhere.are_within(&ten));
@@ -180,8 +205,14 @@ mod tests {
         };
         assert_eq!(client("192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
-        assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
-        assert_eq!(client("10.0.0.1", &["1.1.1.1", "198.51.100.7"]), "198.51.100.7");
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]),
+            "198.51.100.7"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["1.1.1.1", "198.51.100.7"]),
+            "198.51.100.7"
+        );
         assert_eq!(client("10.0.0.1", &["nonsense"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client("::ffff:10.0.0.1", &["2001:db8::7"]), "2001:db8::7");
@@ -190,6 +221,9 @@ mod tests {
     #[test]
     fn a_neighbourhood_is_an_address_or_a_64() {
         assert_eq!(neighbourhood(address("192.0.2.1")), address("192.0.2.1"));
-        assert_eq!(neighbourhood(address("2001:db8:1:2:3:4:5:6")), address("2001:db8:1:2::"));
+        assert_eq!(
+            neighbourhood(address("2001:db8:1:2:3:4:5:6")),
+            address("2001:db8:1:2::")
+        );
     }
 }

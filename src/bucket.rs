@@ -1,4 +1,4 @@
-//! Token buckets: so many at once, so many a second. Bounded in memory; knows
+//! Token buckets: so many at once, so many a minute. Bounded in memory; knows
 //! no clock.
 
 use std::collections::HashMap;
@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use crate::moment::Moment;
 
-/// Thousandths of a token, so that whole numbers do.
-const MILLI: u64 = 1000;
+/// Parts of a token: one comes back in a millisecond for each token a minute,
+/// so that whole numbers do and nothing is lost to rounding.
+const PARTS: u64 = 60_000;
 
 /// How much a bucket holds, and how fast it fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Tokens of a full bucket.
     pub burst: u32,
-    /// Tokens that come back in a second.
-    pub per_second: u32,
+    /// Tokens that come back in a minute.
+    pub per_minute: u32,
 }
 
 /// What is left of a bucket after a token was asked for.
@@ -38,7 +39,7 @@ pub struct Buckets<K> {
 }
 
 struct Bucket {
-    milli_tokens: u64,
+    parts: u64,
     filled_on: Moment,
 }
 
@@ -64,7 +65,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
             }
         }
         let bucket = buckets.entry(key).or_insert(Bucket {
-            milli_tokens: u64::from(rate.burst) * MILLI,
+            parts: u64::from(rate.burst) * PARTS,
             filled_on: now,
         });
         bucket.take(rate, now)
@@ -74,27 +75,27 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
 impl Bucket {
     fn level(&self, rate: Rate, now: Moment) -> u64 {
         let elapsed_ms = u64::try_from(now.millis() - self.filled_on.millis()).unwrap_or(0);
-        let filled = elapsed_ms.saturating_mul(u64::from(rate.per_second));
-        let full = u64::from(rate.burst) * MILLI;
-        self.milli_tokens.saturating_add(filled).min(full)
+        let filled = elapsed_ms.saturating_mul(u64::from(rate.per_minute));
+        let full = u64::from(rate.burst) * PARTS;
+        self.parts.saturating_add(filled).min(full)
     }
 
     fn is_full(&self, rate: Rate, now: Moment) -> bool {
-        self.level(rate, now) == u64::from(rate.burst) * MILLI
+        self.level(rate, now) == u64::from(rate.burst) * PARTS
     }
 
     fn take(&mut self, rate: Rate, now: Moment) -> Level {
-        self.milli_tokens = self.level(rate, now);
+        self.parts = self.level(rate, now);
         self.filled_on = now;
-        let taken = self.milli_tokens >= MILLI;
+        let taken = self.parts >= PARTS;
         if taken {
-            self.milli_tokens -= MILLI;
+            self.parts -= PARTS;
         }
-        let lacking = MILLI.saturating_sub(self.milli_tokens);
+        let lacking = PARTS.saturating_sub(self.parts);
         Level {
             taken,
-            left: u32::try_from(self.milli_tokens / MILLI).unwrap_or(u32::MAX),
-            wait: Duration::from_millis(lacking.div_ceil(u64::from(rate.per_second.max(1)))),
+            left: u32::try_from(self.parts / PARTS).unwrap_or(u32::MAX),
+            wait: Duration::from_millis(lacking.div_ceil(u64::from(rate.per_minute.max(1)))),
         }
     }
 }
@@ -105,7 +106,7 @@ mod tests {
 
     const RATE: Rate = Rate {
         burst: 3,
-        per_second: 2,
+        per_minute: 120,
     };
 
     fn taken(buckets: &Buckets<u32>, key: u32, at_ms: i64) -> bool {
@@ -115,9 +116,18 @@ mod tests {
     #[test]
     fn a_bucket_gives_its_burst_and_then_its_rate() {
         let buckets = Buckets::new(10);
-        assert_eq!([0, 0, 0, 0].map(|at| taken(&buckets, 1, at)), [true, true, true, false]);
-        assert_eq!([499, 500, 501].map(|at| taken(&buckets, 1, at)), [false, true, false]);
-        assert_eq!([9000; 4].map(|at| taken(&buckets, 1, at)), [true, true, true, false]);
+        assert_eq!(
+            [0, 0, 0, 0].map(|at| taken(&buckets, 1, at)),
+            [true, true, true, false]
+        );
+        assert_eq!(
+            [499, 500, 501].map(|at| taken(&buckets, 1, at)),
+            [false, true, false]
+        );
+        assert_eq!(
+            [9000; 4].map(|at| taken(&buckets, 1, at)),
+            [true, true, true, false]
+        );
         assert!(taken(&buckets, 2, 9000), "another's bucket is its own");
     }
 
@@ -129,13 +139,19 @@ mod tests {
         take(0);
         take(0);
         let empty = take(100);
-        assert_eq!((empty.taken, empty.left, empty.wait), (false, 0, Duration::from_millis(400)));
+        assert_eq!(
+            (empty.taken, empty.left, empty.wait),
+            (false, 0, Duration::from_millis(400))
+        );
     }
 
     #[test]
     fn a_clock_that_steps_back_neither_fills_nor_empties() {
         let buckets = Buckets::new(10);
-        assert_eq!([5000, 0, 0, 0].map(|at| taken(&buckets, 1, at)), [true, true, true, false]);
+        assert_eq!(
+            [5000, 0, 0, 0].map(|at| taken(&buckets, 1, at)),
+            [true, true, true, false]
+        );
     }
 
     #[test]

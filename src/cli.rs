@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, RangedI64ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::key::KeyName;
+use crate::key::{KeyName, RATE_LIMIT_MAX};
 use crate::permission::Permission;
 
 /// A self-hosted address book: contacts behind permission-checked API keys.
@@ -25,7 +25,7 @@ pub struct CommandLine {
 pub enum Verb {
     /// Serve an address book over HTTP until SIGTERM or SIGINT
     Serve(Serve),
-    /// Make, list and revoke API keys, while a server runs or not
+    /// Make, change and revoke API keys, while a server runs or not
     #[command(subcommand)]
     Key(KeyVerb),
     /// Ask a running server whether it answers; exit code 0 if it does
@@ -71,6 +71,15 @@ pub struct Serve {
     /// written to `initial-api-key` beside the database
     #[arg(long, env = "ADDRESSBOOK_NO_INITIAL_KEY", value_parser = FalseyValueParser::new())]
     pub no_initial_key: bool,
+    /// Ranges of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8;
+    /// separated by commas, or once for each
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        env = "ADDRESSBOOK_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<String>,
     /// How much is logged, as JSON lines on standard error
     #[arg(
         long,
@@ -103,8 +112,14 @@ pub enum KeyVerb {
     Create(KeyCreate),
     /// List the keys: id, name, permissions, expiry, state
     List(KeyList),
+    /// Show one key as JSON
+    Show(KeyNamed),
+    /// Change a key: what is given takes the place of what was
+    Update(KeyUpdate),
+    /// Give a key a successor of the same terms and print its token, this once
+    Rotate(KeyRotate),
     /// Revoke a key: the next request with it is refused
-    Revoke(KeyRevoke),
+    Revoke(KeyNamed),
 }
 
 /// `key create`
@@ -122,6 +137,16 @@ pub struct KeyCreate {
     /// How long it is good, such as 90d or 12h; without, for ever
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub expires_in: Option<Duration>,
+    /// From where it may be used, such as 10.0.0.0/8; once for each range
+    #[arg(long = "allowed-ip", value_name = "CIDR")]
+    pub allowed_ips: Vec<String>,
+    /// How many requests it may make in a second
+    #[arg(long, value_name = "REQUESTS", value_parser = rate_limit())]
+    pub rate_limit: Option<u32>,
+}
+
+fn rate_limit() -> RangedI64ValueParser<u32> {
+    RangedI64ValueParser::new().range(1..=i64::from(RATE_LIMIT_MAX))
 }
 
 /// `key list`
@@ -135,9 +160,52 @@ pub struct KeyList {
     pub json: bool,
 }
 
-/// `key revoke`
+/// `key update`
 #[derive(Debug, Args)]
-pub struct KeyRevoke {
+pub struct KeyUpdate {
+    /// Which key of which file.
+    #[command(flatten)]
+    pub named: KeyNamed,
+    /// Another name
+    #[arg(long, value_parser = KeyName::parse)]
+    pub name: Option<KeyName>,
+    /// What it may do from now on; once for each permission
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    pub permissions: Vec<Permission>,
+    /// How long it is good from now on
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub expires_in: Option<Duration>,
+    /// Good for ever
+    #[arg(long, conflicts_with = "expires_in")]
+    pub no_expiry: bool,
+    /// From where it may be used from now on; once for each range
+    #[arg(long = "allowed-ip", value_name = "CIDR")]
+    pub allowed_ips: Vec<String>,
+    /// From anywhere
+    #[arg(long, conflicts_with = "allowed_ips")]
+    pub any_ip: bool,
+    /// How many requests it may make in a second from now on
+    #[arg(long, value_name = "REQUESTS", value_parser = rate_limit())]
+    pub rate_limit: Option<u32>,
+    /// As many requests as it likes
+    #[arg(long, conflicts_with = "rate_limit")]
+    pub no_rate_limit: bool,
+}
+
+/// `key rotate`
+#[derive(Debug, Args)]
+pub struct KeyRotate {
+    /// Which key of which file.
+    #[command(flatten)]
+    pub named: KeyNamed,
+    /// How long the old token stays good, at most 30d
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = humantime::parse_duration)]
+    pub overlap: Duration,
+}
+
+/// `key show`, `key revoke`: one key of a file.
+#[derive(Debug, Args)]
+pub struct KeyNamed {
     /// Which file.
     #[command(flatten)]
     pub database: DatabaseArgument,

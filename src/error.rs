@@ -12,6 +12,41 @@ pub enum Error {
     /// Another contact has the alias.
     #[error("Alias already exists")]
     AliasTaken,
+    /// No key has the id.
+    #[error("API key not found")]
+    KeyNotFound,
+    /// The key may be used from other addresses only.
+    #[error("API key is not allowed from this address")]
+    AddressNotAllowed,
+    /// A key would make one that has not its own limit.
+    #[error("API key cannot give more than it has ({0})")]
+    KeyWider(&'static str),
+    /// A revoked key is to be changed.
+    #[error("API key is revoked")]
+    KeyRevoked,
+    /// A key that is not good any more is to be rotated.
+    #[error("API key is not active")]
+    KeyNotActive,
+    /// A key is to be rotated twice.
+    #[error("API key was rotated already")]
+    KeyRotated,
+    /// Nobody could make keys over HTTP any more.
+    #[error("This is the last API key that manages API keys, revoke it with force=true")]
+    LastManagingKey,
+    /// A key made more requests than it may.
+    #[error("API key may make at most {per_second} requests a second")]
+    TooFast {
+        /// The key's limit.
+        per_second: u32,
+        /// Seconds until the next request is worth a try.
+        wait_s: u64,
+    },
+    /// Too many invalid keys came from one address.
+    #[error("Too many invalid API keys from this address")]
+    TooManyFailures {
+        /// Seconds until the next attempt is worth a try.
+        wait_s: u64,
+    },
     /// No contact has the id, the alias or the number.
     #[error("Contact not found")]
     ContactNotFound,
@@ -153,6 +188,26 @@ pub enum Invalid {
     KeyNameTooLong,
     #[error("Key name contains characters that are not allowed")]
     KeyNameCharacters,
+    #[error("Key name must be a string")]
+    KeyNameNotString,
+    #[error("Permissions must be an array of strings")]
+    PermissionsNotStrings,
+    #[error("Expires_on must be a time such as 2025-11-10T20:15:12.000Z")]
+    ExpiryNotTime,
+    #[error("Expires_on must be in the future")]
+    ExpiryPast,
+    #[error("Allowed_ips must be an array of strings")]
+    AddressRangesNotStrings,
+    #[error("Allowed_ips must have at most 64 entries")]
+    AddressRangesTooMany,
+    #[error("Allowed_ips has an entry that is no address range: {0}")]
+    AddressRange(String),
+    #[error("Rate_limit must be a whole number from 1 to 1000000")]
+    RateLimit,
+    #[error("OverlapSeconds must be a whole number from 0 to 2592000")]
+    Overlap,
+    #[error("Parameter force must be true or false")]
+    Force,
     #[error("Unknown permission: {0}")]
     PermissionUnknown(String),
     #[error("At least one permission is required")]

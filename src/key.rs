@@ -2,12 +2,20 @@
 //! HTTP, no SQL and no clock.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
 
+use crate::address::AddressRanges;
 use crate::error::{Error, Invalid};
 use crate::moment::Moment;
 use crate::permission::{Permission, PermissionSet};
 use crate::text::{NameFault, normalise_name};
 use crate::token::{KeyId, SecretHash, Tag};
+
+/// How long an old key may stay good beside its successor: 30 days.
+pub const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Requests a second of the fastest limited key.
+pub const RATE_LIMIT_MAX: u32 = 1_000_000;
 
 /// What people call a key: 1 to 128 characters, normalised like an alias.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -38,21 +46,108 @@ impl KeyName {
     }
 }
 
+/// What is chosen of a key, when it is made and later.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct KeyTerms {
+    /// What people call it.
+    pub name: KeyName,
+    /// What it may do.
+    pub permissions: PermissionSet,
+    /// From when on it is refused, if ever.
+    pub expires_on: Option<Moment>,
+    /// From where it may be used; an empty list is from anywhere.
+    pub allowed_ips: AddressRanges,
+    /// Requests a second, and as many at once; none is no limit.
+    pub rate_limit: Option<u32>,
+}
+
+impl KeyTerms {
+    /// Whether a key of these terms may make, change or hand on one of `other`:
+    /// nothing that it gives is more than it has.
+    ///
+    /// # Errors
+    /// `NotPermitted` with the first permission that it lacks, `KeyWider` with
+    /// the limit that `other` would be without.
+    pub fn cover(&self, other: &Self) -> Result<(), Error> {
+        let mut given = other.permissions.iter();
+        if let Some(lacking) = given.find(|&one| !self.permissions.contains(one)) {
+            return Err(Error::NotPermitted(lacking));
+        }
+        let outlives = match (self.expires_on, other.expires_on) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(own), Some(others)) => others > own,
+        };
+        if outlives {
+            return Err(Error::KeyWider("expires_on"));
+        }
+        if !other.allowed_ips.are_within(&self.allowed_ips) {
+            return Err(Error::KeyWider("allowed_ips"));
+        }
+        Ok(())
+    }
+}
+
+/// What is to change of a key's terms.
+#[derive(Clone, Debug, Default)]
+pub struct KeyChange {
+    /// Another name.
+    pub name: Option<KeyName>,
+    /// Other permissions, in place of all.
+    pub permissions: Option<PermissionSet>,
+    /// Another expiry, or none.
+    pub expires_on: Option<Option<Moment>>,
+    /// Other ranges, in place of all.
+    pub allowed_ips: Option<AddressRanges>,
+    /// Another limit, or none.
+    pub rate_limit: Option<Option<u32>>,
+}
+
+impl KeyChange {
+    /// Whether nothing is to change.
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none()
+            && self.permissions.is_none()
+            && self.expires_on.is_none()
+            && self.allowed_ips.is_none()
+            && self.rate_limit.is_none()
+    }
+
+    /// The terms with this change made.
+    pub fn apply(self, terms: KeyTerms) -> KeyTerms {
+        KeyTerms {
+            name: self.name.unwrap_or(terms.name),
+            permissions: self.permissions.unwrap_or(terms.permissions),
+            expires_on: self.expires_on.unwrap_or(terms.expires_on),
+            allowed_ips: self.allowed_ips.unwrap_or(terms.allowed_ips),
+            rate_limit: self.rate_limit.unwrap_or(terms.rate_limit),
+        }
+    }
+}
+
 /// A key as operators see it: everything but its secret.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ApiKey {
     /// The public part of its token.
     pub id: KeyId,
-    /// What people call it.
-    pub name: KeyName,
-    /// What it may do.
-    pub permissions: PermissionSet,
+    /// What is chosen of it.
+    #[serde(flatten)]
+    pub terms: KeyTerms,
     /// When it was made.
     pub created_on: Moment,
-    /// From when on it is refused, if ever.
-    pub expires_on: Option<Moment>,
+    /// When it was last let in, to the minute.
+    pub last_used_on: Option<Moment>,
     /// Since when it is refused, if it was revoked.
     pub revoked_on: Option<Moment>,
+    /// The key that it was rotated to.
+    pub replaced_by: Option<KeyId>,
+}
+
+impl ApiKey {
+    /// The state at `now`.
+    pub fn state(&self, now: Moment) -> KeyState {
+        state(self.terms.expires_on, self.revoked_on, now)
+    }
 }
 
 /// Whether a key is good, and if not, why: for operators alone.
@@ -67,13 +162,6 @@ pub enum KeyState {
     Revoked,
 }
 
-impl ApiKey {
-    /// The state at `now`.
-    pub fn state(&self, now: Moment) -> KeyState {
-        state(self.expires_on, self.revoked_on, now)
-    }
-}
-
 impl fmt::Display for KeyState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -82,17 +170,6 @@ impl fmt::Display for KeyState {
             Self::Revoked => "revoked",
         })
     }
-}
-
-/// A key before it is stored.
-#[derive(Debug)]
-pub struct NewKey {
-    /// What people call it.
-    pub name: KeyName,
-    /// What it may do.
-    pub permissions: PermissionSet,
-    /// From when on it is refused, if ever.
-    pub expires_on: Option<Moment>,
 }
 
 /// The part of a key's row that decides over a request; read on every one.
@@ -104,12 +181,17 @@ pub struct Credential {
     pub tag: Tag,
     /// What is kept of the secret.
     pub hash: SecretHash,
-    /// What and until when.
+    /// What, until when and from where.
     pub standing: Standing,
+    /// Requests a second; none is no limit.
+    pub rate_limit: Option<u32>,
+    /// When its use was last written down.
+    pub last_used_on: Option<Moment>,
 }
 
-/// What a key may do and until when: what can change while its token stays.
-#[derive(Clone, Copy, Debug)]
+/// What a key may do, until when and from where: what can change while its
+/// token stays.
+#[derive(Clone, Debug)]
 pub struct Standing {
     /// What it may do.
     pub permissions: PermissionSet,
@@ -117,47 +199,68 @@ pub struct Standing {
     pub expires_on: Option<Moment>,
     /// Since when it is refused, if it was revoked.
     pub revoked_on: Option<Moment>,
+    /// From where it may be used.
+    pub allowed_ips: AddressRanges,
 }
 
 impl Standing {
-    /// Whether the key is good at `now`, and for each of `permissions`.
+    /// Whether the key is good at `now`.
     ///
     /// # Errors
-    /// `KeyInvalid`, or `NotPermitted` with the first permission it lacks.
-    pub fn check(&self, permissions: &[Permission], now: Moment) -> Result<(), Error> {
+    /// `KeyInvalid`.
+    pub fn check_time(&self, now: Moment) -> Result<(), Error> {
         match state(self.expires_on, self.revoked_on, now) {
-            KeyState::Active => {}
-            KeyState::Expired | KeyState::Revoked => return Err(Error::KeyInvalid),
+            KeyState::Active => Ok(()),
+            KeyState::Expired | KeyState::Revoked => Err(Error::KeyInvalid),
         }
-        let lacking = permissions
-            .iter()
-            .find(|&&one| !self.permissions.contains(one));
+    }
+
+    /// Whether the key may be used from `address`.
+    ///
+    /// # Errors
+    /// `AddressNotAllowed`.
+    pub fn check_address(&self, address: IpAddr) -> Result<(), Error> {
+        if !self.allowed_ips.admit(address) {
+            return Err(Error::AddressNotAllowed);
+        }
+        Ok(())
+    }
+
+    /// Whether the key has each of `permissions`.
+    ///
+    /// # Errors
+    /// `NotPermitted` with the first that it lacks.
+    pub fn check_permissions(&self, permissions: &[Permission]) -> Result<(), Error> {
+        let mut needed = permissions.iter();
+        let lacking = needed.find(|&&one| !self.permissions.contains(one));
         lacking.map_or(Ok(()), |&one| Err(Error::NotPermitted(one)))
     }
 }
 
-/// Leave to do something in the name of a key. Only a standing that holds gives
-/// one; a write checks it once more inside its own transaction.
+/// Leave to do something in the name of a key, from an address. Only a standing
+/// that holds gives one; a write checks it once more inside its own transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
     key: KeyId,
     permissions: &'static [Permission],
+    address: IpAddr,
 }
 
 impl Grant {
-    /// Gives leave to a credential that was verified.
+    /// Gives leave to a credential that was verified, time and address included.
     ///
     /// # Errors
-    /// As [`Standing::check`].
+    /// As [`Standing::check_permissions`].
     pub fn new(
         credential: &Credential,
         permissions: &'static [Permission],
-        now: Moment,
+        address: IpAddr,
     ) -> Result<Self, Error> {
-        credential.standing.check(permissions, now)?;
+        credential.standing.check_permissions(permissions)?;
         Ok(Self {
             key: credential.id,
             permissions,
+            address,
         })
     }
 
@@ -169,11 +272,12 @@ impl Grant {
     /// Whether the leave still holds where the key now stands like this.
     ///
     /// # Errors
-    /// As [`Standing::check`]; `KeyInvalid` where the key is gone.
+    /// `KeyInvalid` also where the key is gone, `AddressNotAllowed`, `NotPermitted`.
     pub fn confirm(&self, standing: Option<&Standing>, now: Moment) -> Result<(), Error> {
-        standing
-            .ok_or(Error::KeyInvalid)?
-            .check(self.permissions, now)
+        let standing = standing.ok_or(Error::KeyInvalid)?;
+        standing.check_time(now)?;
+        standing.check_address(self.address)?;
+        standing.check_permissions(self.permissions)
     }
 }
 

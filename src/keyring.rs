@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::error::Error;
-use crate::token::{Fingerprint, KeyId, SecretHash, Token};
+use crate::token::{Fingerprint, KeyId, NewSecret, SecretHash, Token};
 
 /// Argon2 runs side by side, 19 MiB each. A key has one lane, so it is verified
 /// once even where a thousand first uses come together.
@@ -30,6 +30,17 @@ pub struct Keyring {
     waiting: WaitingRoom,
 }
 
+/// What holding a token against a hash came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was known to match; argon2 did not run.
+    Remembered,
+    /// It matches, says argon2.
+    Verified,
+    /// It does not match, says argon2.
+    Wrong,
+}
+
 struct Verified {
     fingerprint: Fingerprint,
     hash: SecretHash,
@@ -44,7 +55,7 @@ impl Default for WaitingRoom {
 }
 
 impl Keyring {
-    /// Whether `token`, whose fingerprint is given, has the hash that its key's
+    /// Finds out whether `token`, whose fingerprint is given, has the hash that its key's
     /// row holds now.
     ///
     /// # Errors
@@ -54,30 +65,49 @@ impl Keyring {
         token: Token,
         fingerprint: Fingerprint,
         hash: &SecretHash,
-    ) -> Result<bool, Error> {
+    ) -> Result<Verdict, Error> {
         if self.remembers(token.id(), &fingerprint, hash) {
-            return Ok(true);
+            return Ok(Verdict::Remembered);
         }
         let _place = self
             .waiting
             .0
             .try_acquire()
             .map_err(|_| Error::VerifierBusy)?;
-        let lane = self.lane(token.id()).await?;
+        let lane = self.lane(lane_of(token.id())).await?;
         if self.remembers(token.id(), &fingerprint, hash) {
-            return Ok(true);
+            return Ok(Verdict::Remembered);
         }
         let (verified, hash) = (Arc::clone(&self.verified), hash.clone());
         // The lane goes along: a client that hangs up does not free it early.
         let verification = spawn_blocking(move || {
             let _lane = lane;
             let matches = hash.verify(&token);
-            if matches {
-                remember(&verified, token.id(), Verified { fingerprint, hash });
+            if !matches {
+                return Verdict::Wrong;
             }
-            matches
+            remember(&verified, token.id(), Verified { fingerprint, hash });
+            Verdict::Verified
         });
         verification.await.map_err(|_| Error::Internal)
+    }
+
+    /// Makes a token and its hash, in a lane as any other use of argon2.
+    ///
+    /// # Errors
+    /// `VerifierBusy`; `Internal` where randomness or memory is not to be had.
+    pub async fn generate(&self) -> Result<NewSecret, Error> {
+        let _place = self
+            .waiting
+            .0
+            .try_acquire()
+            .map_err(|_| Error::VerifierBusy)?;
+        let lane = self.lane(0).await?;
+        let generation = spawn_blocking(move || {
+            let _lane = lane;
+            NewSecret::generate()
+        });
+        generation.await.map_err(|_| Error::Internal)?
     }
 
     fn remembers(&self, id: KeyId, fingerprint: &Fingerprint, hash: &SecretHash) -> bool {
@@ -87,13 +117,17 @@ impl Keyring {
             .is_some_and(|known| known.fingerprint.matches(fingerprint) && known.hash == *hash)
     }
 
-    async fn lane(&self, id: KeyId) -> Result<OwnedMutexGuard<()>, Error> {
-        let number = id.as_str().bytes().map(usize::from).sum::<usize>() % LANES;
+    async fn lane(&self, number: usize) -> Result<OwnedMutexGuard<()>, Error> {
         let lane = Arc::clone(&self.lanes[number]);
         timeout(LANE_WAIT_MAX, lane.lock_owned())
             .await
             .map_err(|_| Error::VerifierBusy)
     }
+}
+
+/// The same key always has the same lane.
+fn lane_of(id: KeyId) -> usize {
+    id.as_str().bytes().map(usize::from).sum::<usize>() % LANES
 }
 
 fn remember(verified: &RwLock<HashMap<KeyId, Verified>>, id: KeyId, key: Verified) {

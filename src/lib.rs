@@ -9,6 +9,9 @@
 pub mod error;
 pub mod json;
 
+pub mod address;
+pub mod audit;
+pub mod bucket;
 pub mod change;
 pub mod contact;
 pub mod key;

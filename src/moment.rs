@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A moment in UTC, in whole milliseconds since 1970.
 ///
@@ -38,6 +39,14 @@ impl Moment {
         let millis = i64::try_from(duration.as_millis()).ok()?;
         let later = Self(self.0.checked_add(millis)?);
         later.calendar().map(|_| later)
+    }
+
+    /// Reads an RFC 3339 time of any offset; what is below a millisecond is cut off.
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000))
+            .ok()
+            .map(Self)
     }
 
     fn calendar(self) -> Option<OffsetDateTime> {
@@ -78,6 +87,27 @@ mod tests {
         assert_eq!(documented.to_string(), "2025-11-10T20:15:12.000Z");
         let uneven = Moment::from_millis(1_762_805_712_070);
         assert_eq!(uneven.to_string(), "2025-11-10T20:15:12.070Z");
+    }
+
+    #[test]
+    fn times_of_any_offset_are_read() {
+        let documented = Some(Moment::from_millis(1_762_805_712_000));
+        for text in [
+            "2025-11-10T20:15:12.000Z",
+            "2025-11-10T20:15:12Z",
+            "2025-11-10T21:15:12.0009+01:00",
+        ] {
+            assert_eq!(Moment::parse(text), documented, "{text}");
+        }
+        for text in [
+            "",
+            "2025-11-10",
+            "2025-11-10T20:15:12",
+            "2025-13-10T20:15:12Z",
+            "1762805712",
+        ] {
+            assert_eq!(Moment::parse(text), None, "{text}");
+        }
     }
 
     #[test]

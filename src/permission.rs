@@ -9,7 +9,7 @@ use crate::error::Invalid;
 macro_rules! permissions {
     ($($variant:ident = $name:literal,)+) => {
         /// One thing that a key may do, written `verb:Noun`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[allow(missing_docs, reason = "each name says what its variant allows")]
         pub enum Permission { $($variant,)+ }
 

@@ -203,6 +203,27 @@ impl fmt::Debug for SecretHash {
     }
 }
 
+/// A token before its key is stored, with what is kept of its secret.
+#[derive(Debug)]
+pub struct NewSecret {
+    /// Handed out once the key is stored.
+    pub token: Token,
+    /// What is kept.
+    pub hash: SecretHash,
+}
+
+impl NewSecret {
+    /// Makes a token and its hash. Takes tens of milliseconds and 19 MiB.
+    ///
+    /// # Errors
+    /// `Internal` where randomness or memory is not to be had.
+    pub fn generate() -> Result<Self, Error> {
+        let token = Token::generate()?;
+        let hash = SecretHash::of(&token)?;
+        Ok(Self { token, hash })
+    }
+}
+
 fn is_base62(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_alphanumeric)
 }

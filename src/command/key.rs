@@ -1,18 +1,21 @@
 //! `addressbook key …`
 
 use std::io::{Write, stdout};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::CommandError;
-use crate::cli::{DatabaseArgument, KeyCreate, KeyList, KeyRevoke, KeyVerb};
-use crate::key::{ApiKey, KeyState, NewKey};
+use crate::address::AddressRanges;
+use crate::cli::{DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRotate, KeyUpdate, KeyVerb};
+use crate::error::Invalid;
+use crate::key::{ApiKey, KeyChange, KeyState, KeyTerms, OVERLAP_MAX};
 use crate::moment::Moment;
 use crate::permission::PermissionSet;
 use crate::store::{Database, locate};
-use crate::token::{KeyId, SecretHash, Token};
+use crate::token::{KeyId, NewSecret};
 
-/// Makes, lists or revokes keys, whether a server runs on the file or not.
+/// Makes, shows, changes or revokes keys, whether a server runs on the file or not.
 ///
 /// # Errors
 /// One line for the operator.
@@ -20,6 +23,9 @@ pub fn key(verb: &KeyVerb) -> Result<(), CommandError> {
     match verb {
         KeyVerb::Create(arguments) => create(arguments),
         KeyVerb::List(arguments) => list(arguments),
+        KeyVerb::Show(arguments) => show(arguments),
+        KeyVerb::Update(arguments) => update(arguments),
+        KeyVerb::Rotate(arguments) => rotate(arguments),
         KeyVerb::Revoke(arguments) => revoke(arguments),
     }
 }
@@ -28,36 +34,97 @@ fn open(argument: &DatabaseArgument) -> Result<Database, CommandError> {
     Ok(Database::open_or_create(&locate(&argument.path)?, None)?)
 }
 
+/// Opens the file and reads the id; a whole token given by mistake is not repeated.
+fn open_named(named: &KeyNamed) -> Result<(Database, KeyId), CommandError> {
+    let id = KeyId::parse(&named.id).ok_or(CommandError::NoKeyId)?;
+    Ok((open(&named.database)?, id))
+}
+
 fn create(arguments: &KeyCreate) -> Result<(), CommandError> {
-    let expires_on = match arguments.expires_in {
-        Some(duration) => {
-            let expiry = Moment::now().checked_add(duration);
-            Some(expiry.ok_or(CommandError::ExpiryTooFar)?)
-        }
-        None => None,
-    };
-    let key = NewKey {
+    let terms = KeyTerms {
         name: arguments.name.clone(),
         permissions: PermissionSet::of(&arguments.permissions)?,
-        expires_on,
+        expires_on: arguments.expires_in.map(expiry).transpose()?,
+        allowed_ips: ranges(&arguments.allowed_ips)?,
+        rate_limit: arguments.rate_limit,
     };
     let mut database = open(&arguments.database)?;
-    let token = Token::generate()?;
-    database.create_key(&token, &SecretHash::of(&token)?, &key)?;
+    let secret = NewSecret::generate()?;
+    database.create_key(&secret, &terms)?;
+    hand_out(&mut database, &secret)
+}
+
+fn update(arguments: &KeyUpdate) -> Result<(), CommandError> {
+    let permissions = &arguments.permissions;
+    let change = KeyChange {
+        name: arguments.name.clone(),
+        permissions: match permissions.is_empty() {
+            true => None,
+            false => Some(PermissionSet::of(permissions)?),
+        },
+        expires_on: match arguments.expires_in {
+            Some(duration) => Some(Some(expiry(duration)?)),
+            None => arguments.no_expiry.then_some(None),
+        },
+        allowed_ips: match arguments.allowed_ips.is_empty() {
+            true => arguments.any_ip.then(AddressRanges::default),
+            false => Some(ranges(&arguments.allowed_ips)?),
+        },
+        rate_limit: match arguments.rate_limit {
+            Some(limit) => Some(Some(limit)),
+            None => arguments.no_rate_limit.then_some(None),
+        },
+    };
+    if change.is_empty() {
+        return Err(Invalid::NothingToUpdate.into());
+    }
+    let (mut database, id) = open_named(&arguments.named)?;
+    let key = database.update_key(id, change)?;
+    print_json(&Listed::of(&key, Moment::now()))
+}
+
+fn rotate(arguments: &KeyRotate) -> Result<(), CommandError> {
+    if arguments.overlap > OVERLAP_MAX {
+        return Err(CommandError::OverlapTooLong);
+    }
+    let (mut database, id) = open_named(&arguments.named)?;
+    let secret = NewSecret::generate()?;
+    database.rotate_key(id, &secret, arguments.overlap)?;
+    hand_out(&mut database, &secret)
+}
+
+/// Prints the token alone.
+fn hand_out(database: &mut Database, secret: &NewSecret) -> Result<(), CommandError> {
     let mut out = stdout().lock();
-    let printed = writeln!(out, "{}", token.expose()).and_then(|()| out.flush());
+    let printed = writeln!(out, "{}", secret.token.expose()).and_then(|()| out.flush());
     printed.or_else(|error| {
         // A key that nobody has must not stay.
-        database.revoke_key(token.id())?;
+        database.revoke_key(secret.token.id())?;
         Err(CommandError::TokenUnprinted(error))
     })
+}
+
+fn expiry(duration: Duration) -> Result<Moment, CommandError> {
+    Moment::now()
+        .checked_add(duration)
+        .ok_or(CommandError::ExpiryTooFar)
+}
+
+fn ranges(texts: &[String]) -> Result<AddressRanges, Invalid> {
+    AddressRanges::parse(texts.iter().map(String::as_str))
+}
+
+fn show(named: &KeyNamed) -> Result<(), CommandError> {
+    let (database, id) = open_named(named)?;
+    print_json(&Listed::of(&database.key(id)?, Moment::now()))
 }
 
 fn list(arguments: &KeyList) -> Result<(), CommandError> {
     let keys = open(&arguments.database)?.keys()?;
     let now = Moment::now();
     if arguments.json {
-        return print_json(&keys, now);
+        let listed: Vec<Listed<'_>> = keys.iter().map(|key| Listed::of(key, now)).collect();
+        return print_json(&listed);
     }
     let header = ["ID", "STATE", "EXPIRES", "NAME", "PERMISSIONS"].map(str::to_owned);
     let rows: Vec<[String; 5]> = std::iter::once(header)
@@ -78,23 +145,26 @@ fn list(arguments: &KeyList) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The same, for programs.
-fn print_json(keys: &[ApiKey], now: Moment) -> Result<(), CommandError> {
-    #[derive(Serialize)]
-    struct Listed<'a> {
-        #[serde(flatten)]
-        key: &'a ApiKey,
-        state: KeyState,
-    }
-    let listed: Vec<Listed<'_>> = keys
-        .iter()
-        .map(|key| Listed {
+/// A key for programs.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    key: &'a ApiKey,
+    state: KeyState,
+}
+
+impl<'a> Listed<'a> {
+    fn of(key: &'a ApiKey, now: Moment) -> Self {
+        Self {
             key,
             state: key.state(now),
-        })
-        .collect();
+        }
+    }
+}
+
+fn print_json(printed: &impl Serialize) -> Result<(), CommandError> {
     let mut out = stdout().lock();
-    serde_json::to_writer(&mut out, &listed).map_err(std::io::Error::from)?;
+    serde_json::to_writer(&mut out, printed).map_err(std::io::Error::from)?;
     writeln!(out)?;
     Ok(())
 }
@@ -103,18 +173,15 @@ fn row(key: &ApiKey, now: Moment) -> [String; 5] {
     [
         key.id.to_string(),
         key.state(now).to_string(),
-        key.expires_on
+        key.terms
+            .expires_on
             .map_or_else(|| "never".to_owned(), |expiry| expiry.to_string()),
-        key.name.as_str().to_owned(),
-        key.permissions.to_string(),
+        key.terms.name.as_str().to_owned(),
+        key.terms.permissions.to_string(),
     ]
 }
 
-fn revoke(arguments: &KeyRevoke) -> Result<(), CommandError> {
-    let id = KeyId::parse(&arguments.id).ok_or(CommandError::NoKeyId)?;
-    let mut database = open(&arguments.database)?;
-    if !database.revoke_key(id)? {
-        return Err(CommandError::KeyNotFound);
-    }
-    Ok(())
+fn revoke(named: &KeyNamed) -> Result<(), CommandError> {
+    let (mut database, id) = open_named(named)?;
+    Ok(database.revoke_key(id)?)
 }

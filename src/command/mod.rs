@@ -32,15 +32,15 @@ pub enum CommandError {
     /// The duration leads beyond the calendar.
     #[error("--expires-in leads beyond the year 9999")]
     ExpiryTooFar,
+    /// The overlap is beyond its limit.
+    #[error("--overlap must be at most 30d")]
+    OverlapTooLong,
     /// The argument is no id.
     #[error("an id has 12 letters and digits, those after abk_ in the token")]
     NoKeyId,
     /// The new key's token reached nobody.
     #[error("cannot print the token, the key is revoked: {0}")]
     TokenUnprinted(std::io::Error),
-    /// No key has the id.
-    #[error("API key not found")]
-    KeyNotFound,
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::{CommandError, reachable};
+use crate::address::AddressRanges;
 use crate::cli::Serve;
 use crate::error::Error;
 use crate::files;
 use crate::http::{self, State};
-use crate::key::{KeyName, NewKey};
+use crate::key::{KeyName, KeyTerms};
 use crate::permission::PermissionSet;
 use crate::store::{Database, ServerLock, Store, locate};
-use crate::token::{SecretHash, Token};
+use crate::token::NewSecret;
 
 const INITIAL_KEY_FILE: &str = "initial-api-key";
 /// Open files that are asked for: two for each connection that actix takes.
@@ -34,6 +35,8 @@ pub fn serve(
         address: listen_on,
         source,
     };
+    let proxies = arguments.trusted_proxies.iter().map(String::as_str);
+    let trusted_proxies = AddressRanges::parse(proxies.filter(|range| !range.is_empty()))?;
     let listener = TcpListener::bind(listen_on).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let path = locate(&arguments.database.path)?;
@@ -50,7 +53,7 @@ pub fn serve(
     let workers = available_parallelism().map_or(1, usize::from);
     let readers_max = u32::try_from(workers).unwrap_or(u32::MAX);
     let store = Arc::new(Store::start(database, readers_max)?);
-    let state = State::new(Arc::clone(&store));
+    let state = State::new(Arc::clone(&store), trusted_proxies);
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
         writeln!(stdout(), "listening on http://{address}")
@@ -70,12 +73,13 @@ pub type ServeFuture = std::pin::Pin<Box<dyn Future<Output = io::Result<()>>>>;
 /// or process list ever shows it.
 fn make_initial_key(database: &mut Database, address: SocketAddr) -> Result<(), CommandError> {
     let path = database.path().with_file_name(INITIAL_KEY_FILE);
-    let token = Token::generate()?;
-    let hash = SecretHash::of(&token)?;
-    let key = NewKey {
-        name: KeyName::parse("initial").map_err(Error::Invalid)?,
+    let secret = NewSecret::generate()?;
+    let terms = KeyTerms {
+        name: KeyName::parse("initial")?,
         permissions: PermissionSet::all(),
         expires_on: None,
+        allowed_ips: AddressRanges::default(),
+        rate_limit: None,
     };
     // The file first: a crash between the two leaves a file without a key, which
     // the next start reports, and never a key that nobody has.
@@ -83,11 +87,11 @@ fn make_initial_key(database: &mut Database, address: SocketAddr) -> Result<(), 
         io::ErrorKind::AlreadyExists => CommandError::InitialKeyFileExists(path.clone()),
         _ => key_file_error(&path, source),
     })?;
-    let made = writeln!(file, "{}", token.expose())
+    let made = writeln!(file, "{}", secret.token.expose())
         .and_then(|()| file.sync_all())
         .and_then(|()| files::sync_directory_of(&path))
         .map_err(|source| key_file_error(&path, source))
-        .and_then(|()| Ok(database.create_first_key(&token, &hash, &key)?));
+        .and_then(|()| Ok(database.create_first_key(&secret, &terms)?));
     match made {
         Ok(true) => announce(&path, address),
         Err(CommandError::Operation(Error::OutcomeUnknown)) => made.map(|_| ()),

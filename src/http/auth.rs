@@ -1,82 +1,29 @@
-//! Who asks, and what they may do. `authenticate` runs before a keyed route's
-//! handler; [`Allowed`] is the handler's first parameter and its only way to
-//! the store.
+//! `authenticate` runs before a keyed route's handler; [`Allowed`] is the
+//! handler's first parameter and its only way to the store.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
+use super::admission::{Admitted, RateUse, State, whole_seconds};
 use super::envelope::Refusal;
 use crate::error::Error;
-use crate::key::{Credential, Grant};
+use crate::key::Grant;
 use crate::keyring::Keyring;
-use crate::moment::Moment;
 use crate::permission::Permission;
 use crate::store::Store;
-use crate::token::Token;
 
-/// What every worker shares. Its parts are reached through `Allowed` alone.
-pub struct State {
-    store: Arc<Store>,
-    keyring: Keyring,
-}
+/// What is left of a key's rate, as draft-ietf-httpapi-ratelimit-headers-10 has it.
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-impl State {
-    /// The state of a server of `store`.
-    pub fn new(store: Arc<Store>) -> Self {
-        Self {
-            store,
-            keyring: Keyring::default(),
-        }
-    }
-
-    /// Reads the key's row and holds the token against it, cheapest check first.
-    async fn admit(&self, headers: &HeaderMap) -> Result<Credential, Error> {
-        let token = bearer_token(headers)?;
-        let credential = self
-            .store
-            .credential(token.id())?
-            .ok_or(Error::KeyInvalid)?;
-        let fingerprint = token.fingerprint();
-        if !fingerprint.tag().matches(credential.tag) {
-            return Err(Error::KeyInvalid);
-        }
-        credential.standing.check(&[], Moment::now())?;
-        let verified = self
-            .keyring
-            .verify(token, fingerprint, &credential.hash)
-            .await?;
-        verified.then_some(credential).ok_or(Error::KeyInvalid)
-    }
-}
-
-/// Reads the one `Authorization: Bearer …` header (RFC 6750, section 2.1; the
-/// scheme in any case, RFC 9110, section 11.1).
-fn bearer_token(headers: &HeaderMap) -> Result<Token, Error> {
-    let mut presented = headers.get_all(AUTHORIZATION);
-    let header = presented.next().ok_or(Error::KeyMissing)?;
-    if presented.next().is_some() {
-        return Err(Error::KeyInvalid);
-    }
-    let (scheme, token) = header
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .ok_or(Error::KeyInvalid)?;
-    if !scheme.eq_ignore_ascii_case("Bearer") {
-        return Err(Error::KeyInvalid);
-    }
-    Token::parse(token.trim_matches(' ')).ok_or(Error::KeyInvalid)
-}
-
-/// Lets a request with a good key through to the handler, which finds the
-/// credential; answers any other.
+/// Lets a request with a good key through to the handler, which finds who was
+/// let in; answers any other.
 pub(super) async fn authenticate<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -85,17 +32,43 @@ pub(super) async fn authenticate<B: MessageBody>(
         .app_data::<web::Data<State>>()
         .cloned()
         .ok_or(Refusal::Domain(Error::Internal))?;
-    match state.admit(request.headers()).await {
-        Ok(credential) => {
-            request.extensions_mut().insert(credential);
-            next.call(request)
-                .await
-                .map(ServiceResponse::map_into_left_body)
+    let refused = |request: ServiceRequest, error| {
+        let answer = Refusal::Domain(error).answer();
+        request.into_response(answer).map_into_right_body()
+    };
+    let admitted = match state.admit(&request).await {
+        Ok(admitted) => admitted,
+        Err(error) => return Ok(refused(request, error)),
+    };
+    let rate_use = state.take_request(&admitted.credential);
+    let mut response = match &rate_use {
+        Some(spent) if !spent.level.taken => refused(
+            request,
+            Error::TooFast {
+                per_second: spent.per_second,
+                wait_s: whole_seconds(spent.level.wait),
+            },
+        ),
+        _ => {
+            request.extensions_mut().insert(admitted);
+            next.call(request).await?.map_into_left_body()
         }
-        Err(error) => {
-            let answer = Refusal::Domain(error).answer();
-            Ok(request.into_response(answer).map_into_right_body())
-        }
+    };
+    if let Some(rate_use) = rate_use {
+        add_rate_headers(response.headers_mut(), &rate_use);
+    }
+    Ok(response)
+}
+
+fn add_rate_headers(headers: &mut HeaderMap, rate_use: &RateUse) {
+    let RateUse { per_second, level } = rate_use;
+    let reset_s = whole_seconds(level.wait);
+    for (name, value) in [
+        (RATELIMIT_POLICY, format!("\"key\";q={per_second};w=1")),
+        (RATELIMIT, format!("\"key\";r={};t={reset_s}", level.left)),
+    ] {
+        let value = HeaderValue::try_from(value).expect("digits are visible ASCII");
+        headers.insert(name, value);
     }
 }
 
@@ -127,6 +100,11 @@ needs! {
     CreateOptouts = [CreateOptouts],
     ReadOptouts = [ReadOptouts],
     DeleteOptouts = [DeleteOptouts],
+    CreateApiKeys = [CreateApiKeys],
+    ReadApiKeys = [ReadApiKeys],
+    UpdateApiKeys = [UpdateApiKeys],
+    DeleteApiKeys = [DeleteApiKeys],
+    ReadAudit = [ReadAudit],
 }
 
 /// Leave to do what `N` names, and the store to do it with.
@@ -142,7 +120,12 @@ impl<N> Allowed<N> {
     }
 
     pub(super) fn store(&self) -> &Store {
-        &self.state.store
+        self.state.store()
+    }
+
+    /// Where new secrets are made.
+    pub(super) fn keyring(&self) -> &Keyring {
+        self.state.keyring()
     }
 }
 
@@ -155,13 +138,17 @@ impl<N: Need> FromRequest for Allowed<N> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
         let found = extensions
-            .get::<Credential>()
+            .get::<Admitted>()
             .zip(request.app_data::<web::Data<State>>());
-        let Some((credential, state)) = found else {
+        let Some((admitted, state)) = found else {
             log::error!("a handler that needs leave stands on a route without a key check");
             return ready(Err(Refusal::Domain(Error::Internal)));
         };
-        let allowed = Grant::new(credential, N::PERMISSIONS, Moment::now()).map(|grant| Self {
+        let granted = Grant::new(&admitted.credential, N::PERMISSIONS, admitted.address);
+        if let Err(Error::NotPermitted(permission)) = &granted {
+            state.note_refusal(admitted, *permission);
+        }
+        let allowed = granted.map(|grant| Self {
             grant,
             state: state.clone(),
             need: PhantomData,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::{Error, Invalid};
 
 /// After how many seconds a busy server is worth another try.
-const RETRY_AFTER_S: u32 = 1;
+const RETRY_AFTER_S: u64 = 1;
 /// What every `WWW-Authenticate` begins with.
 const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
 
@@ -59,8 +59,8 @@ impl Refusal {
             | Self::MediaType
             | Self::ContentEncoding => {}
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
+        if let Some(wait_s) = self.retry_after_s(status) {
+            response.insert_header((header::RETRY_AFTER, wait_s));
         }
         response.json(Failed {
             success: false,
@@ -70,6 +70,15 @@ impl Refusal {
                 message: &self.to_string(),
             },
         })
+    }
+
+    fn retry_after_s(&self, status: StatusCode) -> Option<u64> {
+        match self {
+            Self::Domain(Error::TooFast { wait_s, .. } | Error::TooManyFailures { wait_s }) => {
+                Some(*wait_s)
+            }
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
+        }
     }
 
     /// The table.
@@ -82,11 +91,20 @@ impl Refusal {
                 Error::KeyMissing | Error::KeyInvalid => {
                     (StatusCode::UNAUTHORIZED, "UnauthorizedError")
                 }
-                Error::NotPermitted(_) => (StatusCode::FORBIDDEN, "ForbiddenError"),
-                Error::ContactNotFound | Error::OptoutNotFound => {
+                Error::NotPermitted(_) | Error::AddressNotAllowed | Error::KeyWider(_) => {
+                    (StatusCode::FORBIDDEN, "ForbiddenError")
+                }
+                Error::ContactNotFound | Error::OptoutNotFound | Error::KeyNotFound => {
                     (StatusCode::NOT_FOUND, "NotFoundError")
                 }
-                Error::NumberShared(_) => (StatusCode::CONFLICT, "ConflictError"),
+                Error::NumberShared(_)
+                | Error::KeyRevoked
+                | Error::KeyNotActive
+                | Error::KeyRotated
+                | Error::LastManagingKey => (StatusCode::CONFLICT, "ConflictError"),
+                Error::TooFast { .. } | Error::TooManyFailures { .. } => {
+                    (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsError")
+                }
                 Error::ConditionFailed => {
                     (StatusCode::PRECONDITION_FAILED, "PreconditionFailedError")
                 }

@@ -1,6 +1,8 @@
 //! HTTP: the only rooms that know actix. This page is the table of contents of
 //! the whole API; the order of a request's checks stands in `auth` and `body`.
 
+mod admission;
+mod audit;
 mod auth;
 mod body;
 mod condition;
@@ -8,8 +10,10 @@ mod connections;
 mod contacts;
 mod envelope;
 mod fields;
+mod key_fields;
 mod keys;
 mod lists;
+mod metrics;
 mod observe;
 mod ops;
 mod optouts;
@@ -27,7 +31,7 @@ use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, Handler, HttpServer, Resource, Responder, Route};
 
-pub use auth::State;
+pub use admission::State;
 use connections::Connections;
 
 /// How long running requests may take after a signal to stop.
@@ -91,6 +95,7 @@ pub async fn serve(
 /// The route table.
 fn routes(app: &mut ServiceConfig) {
     app.service(at("/healthz", [open(Method::GET, ops::healthz)]));
+    app.service(at("/metrics", [open(Method::GET, ops::metrics)]));
     // The documented page is headed by the one path, its curl calls the other.
     for contacts in ["/addressbook/contacts", "/contacts"] {
         let below = |rest| format!("{contacts}{rest}");
@@ -127,6 +132,23 @@ fn routes(app: &mut ServiceConfig) {
         "/auth/test",
         [get(keys::test), keyed(Method::POST, keys::test)],
     ));
+    app.service(at(
+        "/auth/keys",
+        [get(keys::list), keyed(Method::POST, keys::create)],
+    ));
+    app.service(at(
+        "/auth/keys/{id}",
+        [
+            get(keys::get),
+            keyed(Method::PATCH, keys::patch),
+            keyed(Method::DELETE, keys::delete),
+        ],
+    ));
+    app.service(at(
+        "/auth/keys/{id}/rotate",
+        [keyed(Method::POST, keys::rotate)],
+    ));
+    app.service(at("/auth/audit", [get(audit::list)]));
 }
 
 /// A call: its method, and what answers it.

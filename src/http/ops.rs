@@ -1,10 +1,21 @@
 //! What operators' tools call: no key, no data.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, web};
 
-use super::envelope;
+use super::admission::State;
+use super::envelope::{self, Refusal};
+use crate::error::Error;
+
+/// The type of OpenMetrics.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Says that the process answers; touches no store.
 pub(super) async fn healthz() -> HttpResponse {
     envelope::done()
+}
+
+/// Writes the counters out.
+pub(super) async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
+    let text = state.metrics().to_text().map_err(|_| Error::Internal)?;
+    Ok(HttpResponse::Ok().content_type(METRICS_TYPE).body(text))
 }

@@ -33,10 +33,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn list(allowed: Allowed<ReadOptouts>, request: HttpRequest) -> Answer {
-    let mut query = Query::parse(request.query_string())?;
-    let (offset, limit) = query.take_offset_and_limit()?;
-    query.nothing_left()?;
-    let offset = offset.unwrap_or(0);
+    let (offset, limit) = Query::parse(request.query_string())?.into_page()?;
     let (optouts, total) = allowed
         .store()
         .optouts(allowed.grant(), offset, limit)

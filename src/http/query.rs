@@ -52,7 +52,7 @@ impl Query {
     ///
     /// # Errors
     /// `Offset`, `Limit`.
-    pub(super) fn take_offset_and_limit(&mut self) -> Result<(Option<u64>, u32), Invalid> {
+    fn take_offset_and_limit(&mut self) -> Result<(Option<u64>, u32), Invalid> {
         let offset = match self.take("offset") {
             Some(text) => Some(whole_number(&text).ok_or(Invalid::Offset)?),
             None => None,
@@ -65,6 +65,30 @@ impl Query {
             None => LIMIT_DEFAULT,
         };
         Ok((offset, limit))
+    }
+
+    /// Takes `offset` and `limit`; nothing else may be left.
+    ///
+    /// # Errors
+    /// `Offset`, `Limit`, `ParameterUnknown`.
+    pub(super) fn into_page(mut self) -> Result<(u64, u32), Invalid> {
+        let (offset, limit) = self.take_offset_and_limit()?;
+        self.nothing_left()?;
+        Ok((offset.unwrap_or(0), limit))
+    }
+
+    /// Takes `force`; nothing else may be left.
+    ///
+    /// # Errors
+    /// `Force`, `ParameterUnknown`.
+    pub(super) fn into_force(mut self) -> Result<bool, Invalid> {
+        let force = match self.take("force").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Invalid::Force),
+        };
+        self.nothing_left()?;
+        Ok(force)
     }
 
     /// Takes everything that selects contacts; nothing else may be left.
@@ -101,7 +125,7 @@ impl Query {
 
     /// # Errors
     /// `ParameterUnknown`, where a parameter was not taken.
-    pub(super) fn nothing_left(&self) -> Result<(), Invalid> {
+    fn nothing_left(&self) -> Result<(), Invalid> {
         match self.0.first() {
             Some((name, _)) => Err(Invalid::ParameterUnknown(shown(name))),
             None => Ok(()),

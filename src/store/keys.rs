@@ -1,71 +1,39 @@
-//! What the store does with API keys: for the command line, each operation one
-//! transaction of a [`Database`]; for a server, what decides over a request.
+//! Reads API keys: what decides over a request, and what operators see.
 
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Database;
+use super::transaction::Counter;
+use crate::address::AddressRanges;
 use crate::error::Error;
-use crate::key::{ApiKey, Credential, KeyName, NewKey, Standing};
+use crate::key::{ApiKey, Credential, KeyName, KeyTerms, Standing};
 use crate::moment::Moment;
 use crate::permission::PermissionSet;
-use crate::token::{KeyId, SecretHash, Tag, Token};
+use crate::token::{KeyId, SecretHash, Tag};
 
-const INSERT: &str =
-    "INSERT INTO api_keys (id, name, hash, tag, permissions, created_on, expires_on)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const CREDENTIAL: &str = "SELECT permissions, expires_on, revoked_on, tag, hash
+const CREDENTIAL: &str = "SELECT permissions, expires_on, revoked_on, allowed_ips,
+        tag, hash, rate_limit, last_used_on
     FROM api_keys WHERE id = ?1";
-const STANDING: &str = "SELECT permissions, expires_on, revoked_on
+const STANDING: &str = "SELECT permissions, expires_on, revoked_on, allowed_ips
     FROM api_keys WHERE id = ?1";
-const LIST: &str = "SELECT id, name, permissions, created_on, expires_on, revoked_on
-    FROM api_keys ORDER BY created_on, id";
-const FIND: &str = "SELECT id, name, permissions, created_on, expires_on, revoked_on
+const FIND: &str = "SELECT id, name, permissions, expires_on, allowed_ips, rate_limit,
+        created_on, last_used_on, revoked_on, replaced_by
     FROM api_keys WHERE id = ?1";
-const REVOKE: &str = "UPDATE api_keys SET revoked_on = ?2 WHERE id = ?1 AND revoked_on IS NULL";
-const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = ?1)";
+const LIST: &str = "SELECT id, name, permissions, expires_on, allowed_ips, rate_limit,
+        created_on, last_used_on, revoked_on, replaced_by
+    FROM api_keys ORDER BY created_on, id LIMIT ?1 OFFSET ?2";
 const NONE_EXISTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM api_keys)";
+/// SQLite's way to say: all of them.
+const NO_LIMIT: i64 = -1;
 
 impl Database {
-    /// Stores a key for `token`, whose secret hashes to `hash`.
-    ///
-    /// # Errors
-    /// Those of every transaction: `Busy`, `StorageFailed`, `StorageFull`,
-    /// `OutcomeUnknown`, `Internal`.
-    pub fn create_key(
-        &mut self,
-        token: &Token,
-        hash: &SecretHash,
-        key: &NewKey,
-    ) -> Result<(), Error> {
-        self.transaction(|transaction| Ok(insert(transaction, token, hash, key)?))
-    }
-
-    /// The same, but only while there is no key at all; whether it was stored.
-    ///
-    /// # Errors
-    /// Those of every transaction.
-    pub fn create_first_key(
-        &mut self,
-        token: &Token,
-        hash: &SecretHash,
-        key: &NewKey,
-    ) -> Result<bool, Error> {
-        self.transaction(|transaction| {
-            let first = transaction.query_row(NONE_EXISTS, [], |row| row.get(0))?;
-            if first {
-                insert(transaction, token, hash, key)?;
-            }
-            Ok(first)
-        })
-    }
-
     /// Whether there is no key at all, not even a revoked one.
     ///
     /// # Errors
     /// `StorageUnreadable`.
     pub fn has_no_key(&self) -> Result<bool, Error> {
-        self.read(|connection| connection.query_row(NONE_EXISTS, [], |row| row.get(0)))
+        self.read(none_exists)
     }
 
     /// Every key, the oldest first.
@@ -73,43 +41,21 @@ impl Database {
     /// # Errors
     /// `StorageUnreadable`.
     pub fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(LIST)?;
-            let keys = statement.query_map([], key_of)?;
-            keys.collect()
-        })
+        self.read(|connection| rows(connection, NO_LIMIT, 0))
     }
 
-    /// Revokes the key `id`; whether there is such a key. A key that is revoked
-    /// already keeps the moment of it.
+    /// One key.
     ///
     /// # Errors
-    /// Those of every transaction.
-    pub fn revoke_key(&mut self, id: KeyId) -> Result<bool, Error> {
-        let now = Moment::now();
-        self.transaction(|transaction| {
-            transaction.execute(REVOKE, params![id.as_str(), now.millis()])?;
-            Ok(transaction.query_row(EXISTS, [id.as_str()], |row| row.get(0))?)
-        })
+    /// `KeyNotFound`, `StorageUnreadable`.
+    pub fn key(&self, id: KeyId) -> Result<ApiKey, Error> {
+        self.read(|connection| find(connection, id))?
+            .ok_or(Error::KeyNotFound)
     }
 }
 
-fn insert(
-    transaction: &Connection,
-    token: &Token,
-    hash: &SecretHash,
-    key: &NewKey,
-) -> Result<(), rusqlite::Error> {
-    transaction.prepare_cached(INSERT)?.execute(params![
-        token.id().as_str(),
-        key.name.as_str(),
-        hash.as_phc(),
-        token.fingerprint().tag().0,
-        key.permissions.to_string(),
-        Moment::now().millis(),
-        key.expires_on.map(Moment::millis),
-    ])?;
-    Ok(())
+pub(super) fn none_exists(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    connection.query_row(NONE_EXISTS, [], |row| row.get(0))
 }
 
 /// What decides over a request of the key `id`.
@@ -123,18 +69,12 @@ pub(super) fn credential(
             Ok(Credential {
                 id,
                 standing: standing_of(row)?,
-                tag: Tag(row.get(3)?),
-                hash: SecretHash::from_phc(row.get(4)?),
+                tag: Tag(row.get(4)?),
+                hash: SecretHash::from_phc(row.get(5)?),
+                rate_limit: row.get(6)?,
+                last_used_on: moment(row, 7)?,
             })
         })
-        .optional()
-}
-
-/// The key `id` as operators see it.
-pub(super) fn find(connection: &Connection, id: KeyId) -> Result<Option<ApiKey>, rusqlite::Error> {
-    connection
-        .prepare_cached(FIND)?
-        .query_row([id.as_str()], key_of)
         .optional()
 }
 
@@ -149,24 +89,61 @@ pub(super) fn standing(
         .optional()
 }
 
+/// The key `id` as operators see it.
+pub(super) fn find(connection: &Connection, id: KeyId) -> Result<Option<ApiKey>, rusqlite::Error> {
+    connection
+        .prepare_cached(FIND)?
+        .query_row([id.as_str()], key_of)
+        .optional()
+}
+
+/// A page of the keys, the oldest first, and how many there are in all.
+pub(super) fn list(
+    connection: &Connection,
+    offset: u64,
+    limit: u32,
+) -> Result<(Vec<ApiKey>, u64), rusqlite::Error> {
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    let keys = rows(connection, i64::from(limit), offset)?;
+    Ok((keys, Counter::ApiKeys.read(connection)?))
+}
+
+fn rows(connection: &Connection, limit: i64, offset: i64) -> Result<Vec<ApiKey>, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(LIST)?;
+    let keys = statement.query_map(params![limit, offset], key_of)?;
+    keys.collect()
+}
+
 /// Reads the columns of [`LIST`] and [`FIND`].
 fn key_of(row: &Row<'_>) -> Result<ApiKey, rusqlite::Error> {
-    let id = row.get_ref(0)?.as_str()?;
+    let id = |text: &str| KeyId::parse(text).ok_or(FromSqlError::InvalidType);
+    let replaced_by = row.get_ref(9)?.as_str_or_null()?.map(id).transpose()?;
     Ok(ApiKey {
-        id: KeyId::parse(id).ok_or(FromSqlError::InvalidType)?,
-        name: KeyName::from_stored(row.get(1)?),
-        permissions: PermissionSet::from_stored(row.get_ref(2)?.as_str()?),
-        created_on: Moment::from_millis(row.get(3)?),
-        expires_on: row.get::<_, Option<i64>>(4)?.map(Moment::from_millis),
-        revoked_on: row.get::<_, Option<i64>>(5)?.map(Moment::from_millis),
+        id: id(row.get_ref(0)?.as_str()?)?,
+        terms: KeyTerms {
+            name: KeyName::from_stored(row.get(1)?),
+            permissions: PermissionSet::from_stored(row.get_ref(2)?.as_str()?),
+            expires_on: moment(row, 3)?,
+            allowed_ips: AddressRanges::from_stored(row.get_ref(4)?.as_str()?),
+            rate_limit: row.get(5)?,
+        },
+        created_on: Moment::from_millis(row.get(6)?),
+        last_used_on: moment(row, 7)?,
+        revoked_on: moment(row, 8)?,
+        replaced_by,
     })
 }
 
-/// Reads the first three columns of [`CREDENTIAL`] and [`STANDING`].
+/// Reads the first four columns of [`CREDENTIAL`] and [`STANDING`].
 fn standing_of(row: &Row<'_>) -> Result<Standing, rusqlite::Error> {
     Ok(Standing {
         permissions: PermissionSet::from_stored(row.get_ref(0)?.as_str()?),
-        expires_on: row.get::<_, Option<i64>>(1)?.map(Moment::from_millis),
-        revoked_on: row.get::<_, Option<i64>>(2)?.map(Moment::from_millis),
+        expires_on: moment(row, 1)?,
+        revoked_on: moment(row, 2)?,
+        allowed_ips: AddressRanges::from_stored(row.get_ref(3)?.as_str()?),
     })
+}
+
+fn moment(row: &Row<'_>, column: usize) -> Result<Option<Moment>, rusqlite::Error> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Moment::from_millis))
 }

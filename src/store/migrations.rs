@@ -13,6 +13,7 @@ use crate::files;
 const STEPS: [&str; SCHEMA_VERSION as usize] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
 ];
 
 /// Runs the steps that `connection`'s file lacks, each in a transaction of its
@@ -94,8 +95,7 @@ mod tests {
                 let lines = text
                     .lines()
                     .map(|line| line.split("--").next().unwrap_or(""));
-                let words = lines.flat_map(str::split_whitespace);
-                words.collect::<Vec<_>>().join(" ")
+                lines.flat_map(str::split_whitespace).collect()
             })
             .collect();
         described.sort();

@@ -11,10 +11,12 @@
 //! - Reads come from read-only connections and never wait for the writer.
 //! - The database decides uniqueness; nothing looks before it inserts.
 
+mod audit;
 mod contacts;
 mod database;
 mod failure;
 mod file;
+mod key_changes;
 mod keys;
 mod list;
 mod migrations;
@@ -28,13 +30,16 @@ pub use database::Database;
 pub use file::{OpenError, ServerLock, locate};
 pub use list::Listed;
 
+use std::time::Duration;
+
+use crate::audit::{Event, NewEvent};
 use crate::change::{Condition, ContactChange, Outcome};
 use crate::contact::{ContactId, FullContact, Msisdn, NewContact};
 use crate::error::Error;
-use crate::key::{ApiKey, Credential, Grant};
+use crate::key::{ApiKey, Credential, Grant, KeyChange, KeyTerms};
 use crate::optout::Optout;
 use crate::selection::Selection;
-use crate::token::KeyId;
+use crate::token::{KeyId, NewSecret};
 use readers::Readers;
 use writer::Writer;
 
@@ -212,6 +217,137 @@ impl Store {
     ) -> Result<(Vec<Optout>, u64), Error> {
         self.readers
             .list(move |connection| optouts::list(connection, offset, limit))
+            .await
+    }
+
+    /// Reads a page of the keys, the oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn keys(
+        &self,
+        _grant: Grant,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<ApiKey>, u64), Error> {
+        self.readers
+            .list(move |connection| keys::list(connection, offset, limit))
+            .await
+    }
+
+    /// Reads one key.
+    ///
+    /// # Errors
+    /// `KeyNotFound`; those of every read.
+    pub fn key(&self, _grant: Grant, id: KeyId) -> Result<ApiKey, Error> {
+        self.readers
+            .read(|connection| keys::find(connection, id))?
+            .ok_or(Error::KeyNotFound)
+    }
+
+    /// Stores a key that gives no more than the acting one has.
+    ///
+    /// # Errors
+    /// `NotPermitted`, `KeyWider`; those of every write.
+    pub async fn create_key(
+        &self,
+        grant: Grant,
+        secret: NewSecret,
+        terms: KeyTerms,
+    ) -> Result<(ApiKey, NewSecret), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                let actor = Some(grant.key());
+                let key = key_changes::create(transaction, actor, &secret, terms)?;
+                Ok((key, secret))
+            })
+            .await
+    }
+
+    /// Changes a key that gives no more than the acting one has, before and after.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, `NotPermitted`, `KeyWider`, `KeyRevoked`; those of every write.
+    pub async fn update_key(
+        &self,
+        grant: Grant,
+        id: KeyId,
+        change: KeyChange,
+    ) -> Result<ApiKey, Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                key_changes::update(transaction, Some(grant.key()), id, change)
+            })
+            .await
+    }
+
+    /// Gives a key a successor; the old one is good until the overlap ends.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, `NotPermitted`, `KeyWider`, `KeyNotActive`, `KeyRotated`;
+    /// those of every write.
+    pub async fn rotate_key(
+        &self,
+        grant: Grant,
+        id: KeyId,
+        secret: NewSecret,
+        overlap: Duration,
+    ) -> Result<(ApiKey, NewSecret), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                let actor = Some(grant.key());
+                let key = key_changes::rotate(transaction, actor, id, &secret, overlap)?;
+                Ok((key, secret))
+            })
+            .await
+    }
+
+    /// Revokes a key; `force` for the last one that manages keys.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, `LastManagingKey`; those of every write.
+    pub async fn revoke_key(&self, grant: Grant, id: KeyId, force: bool) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                key_changes::revoke(transaction, Some(grant.key()), id, force)
+            })
+            .await
+    }
+
+    /// Writes down that the granted key was used.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn touch_key(&self, grant: Grant) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                key_changes::touch(transaction, grant.key())
+            })
+            .await
+    }
+
+    /// Writes an event of the audit down.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn record_event(&self, grant: Grant, event: NewEvent) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| audit::insert(transaction, &event))
+            .await
+    }
+
+    /// Reads a page of the audit, the newest first, and how many events there are.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn events(
+        &self,
+        _grant: Grant,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Event>, u64), Error> {
+        self.readers
+            .list(move |connection| audit::list(connection, offset, limit))
             .await
     }
 }

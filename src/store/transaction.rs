@@ -13,13 +13,19 @@ const READ_COUNTER: &str = "SELECT value FROM counters WHERE name = ?1";
 pub(super) enum Counter {
     Contacts,
     Optouts,
+    ApiKeys,
+    Audit,
 }
 
 impl Counter {
+    const ALL: [Self; 4] = [Self::Contacts, Self::Optouts, Self::ApiKeys, Self::Audit];
+
     fn name(self) -> &'static str {
         match self {
             Self::Contacts => "contacts",
             Self::Optouts => "optouts",
+            Self::ApiKeys => "api_keys",
+            Self::Audit => "audit",
         }
     }
 
@@ -31,47 +37,39 @@ impl Counter {
     }
 }
 
-/// A connection inside `BEGIN IMMEDIATE`. Each operation in it changes the
-/// tables by its last statement alone, so one that is refused leaves nothing
-/// behind and its neighbours go on.
+/// A connection inside `BEGIN IMMEDIATE`. Each operation in it is refused, if it
+/// is, before or by its first change, so it leaves nothing behind and its
+/// neighbours go on.
 pub(super) struct Transaction<'c> {
     connection: &'c Connection,
-    contacts_added: Cell<i64>,
-    optouts_added: Cell<i64>,
+    /// Rows added to each counted table, in the order of [`Counter::ALL`].
+    added: [Cell<i64>; Counter::ALL.len()],
 }
 
 impl<'c> Transaction<'c> {
     pub(super) fn on(connection: &'c Connection) -> Self {
         Self {
             connection,
-            contacts_added: Cell::new(0),
-            optouts_added: Cell::new(0),
+            added: Default::default(),
         }
     }
 
     /// Remembers that `rows` were added to a counted table, or removed.
     pub(super) fn count(&self, counter: Counter, rows: i64) {
-        let added = self.added(counter);
+        let added = &self.added[counter as usize];
         added.set(added.get() + rows);
     }
 
     /// Writes the counters, once for the whole transaction.
     pub(super) fn write_counters(&self) -> Result<(), rusqlite::Error> {
-        for counter in [Counter::Contacts, Counter::Optouts] {
-            let rows = self.added(counter).take();
+        for counter in Counter::ALL {
+            let rows = self.added[counter as usize].take();
             if rows != 0 {
                 let mut statement = self.connection.prepare_cached(COUNT)?;
                 statement.execute(params![counter.name(), rows])?;
             }
         }
         Ok(())
-    }
-
-    fn added(&self, counter: Counter) -> &Cell<i64> {
-        match counter {
-            Counter::Contacts => &self.contacts_added,
-            Counter::Optouts => &self.optouts_added,
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// How long a test waits for anything before it fails.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -80,6 +80,8 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     pub database: PathBuf,
+    /// All that the server logs, at the level of trace.
+    log: NamedTempFile,
     /// Kept for its drop.
     directory: Option<TempDir>,
 }
@@ -96,16 +98,19 @@ impl Server {
 
     /// Starts a server on the address book at `database`.
     pub fn start_on(database: &Path) -> Self {
-        Self::start_command(program(), database)
+        Self::start_command(program(), database, &[])
     }
 
     /// Starts a server by a command that takes the program's arguments.
-    pub fn start_command(mut command: Command, database: &Path) -> Self {
+    pub fn start_command(mut command: Command, database: &Path, more: &[&str]) -> Self {
+        let log = NamedTempFile::new().unwrap();
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--no-initial-key"])
-            .args(["--log", "error", "--database"])
+            .args(more)
+            .args(["--log", "trace", "--database"])
             .arg(database)
             .stdout(Stdio::piped())
+            .stderr(log.reopen().unwrap())
             .spawn()
             .unwrap();
         let mut first_line = String::new();
@@ -122,6 +127,7 @@ impl Server {
             child,
             address,
             database: database.to_owned(),
+            log,
             directory: None,
         }
     }
@@ -214,10 +220,36 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Starts a server with more arguments, on a new address book.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("book.db");
+        let mut server = Self::start_command(program(), &database, arguments);
+        server.directory = Some(directory);
+        server
+    }
+
+    /// All that was logged so far.
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+}
+
+/// What no log may hold: the beginning of every token and of every header that
+/// holds one, and of the numbers that the tests use.
+const NEVER_LOGGED: [&str; 4] = ["abk_", "Bearer", "447900000000", "5555555555"];
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let logged = self.logged();
+            for secret in NEVER_LOGGED {
+                assert!(!logged.contains(secret), "{secret} was logged: {logged}");
+            }
+        }
     }
 }
 

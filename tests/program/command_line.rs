@@ -89,9 +89,13 @@ fn key_list_as_json_is_for_programs() {
         "id": id_of(&key),
         "name": "test",
         "permissions": ["create:Contacts", "read:Audit"],
-        "created_on": created_on,
         "expires_on": null,
+        "allowed_ips": [],
+        "rate_limit": null,
+        "created_on": created_on,
+        "last_used_on": null,
         "revoked_on": null,
+        "replaced_by": null,
         "state": "active",
     }]);
     assert_eq!(listed, expected);

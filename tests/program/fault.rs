@@ -18,7 +18,7 @@ fn a_failing_disk_answers_503_stores_nothing_and_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("book.db");
     let key = make_key(&database, &["create:Contacts"], &[]);
-    let mut server = Server::start_command(limited_to(800), &database);
+    let mut server = Server::start_command(limited_to(800), &database, &[]);
     let meta = "x".repeat(10_000);
     let create = |server: &Server, number: usize| {
         let body =

@@ -7,12 +7,13 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::address::AddressRanges;
 use crate::contact::{Alias, Msisdn, NewContact};
-use crate::key::{KeyName, NewKey};
+use crate::key::{KeyName, KeyTerms};
 use crate::meta::Meta;
 use crate::permission::{Permission, PermissionSet};
 use crate::store::contacts;
-use crate::token::{SecretHash, Token};
+use crate::token::{NewSecret, SecretHash, Token};
 
 /// A writer on a new file with one key, and a second connection beside it.
 struct Bench {
@@ -26,23 +27,27 @@ fn bench(prepare: impl FnOnce(&Connection)) -> Bench {
     let directory = tempfile::tempdir().expect("made");
     let path: PathBuf = directory.path().join("book.db");
     let mut database = Database::open_or_create(&path, None).expect("opened");
-    let token = Token::generate().expect("random");
-    let key = NewKey {
+    let secret = NewSecret {
+        token: Token::generate().expect("random"),
+        hash: SecretHash::from_phc("unused".to_owned()),
+    };
+    let terms = KeyTerms {
         name: KeyName::parse("test").expect("a name"),
         permissions: PermissionSet::all(),
         expires_on: None,
+        allowed_ips: AddressRanges::default(),
+        rate_limit: None,
     };
-    let hash = SecretHash::from_phc("unused".to_owned());
-    database.create_key(&token, &hash, &key).expect("stored");
+    let key = database.create_key(&secret, &terms).expect("stored");
     let credential = database
-        .transaction(|transaction| Ok(keys::credential(transaction, token.id())?))
+        .transaction(|transaction| Ok(keys::credential(transaction, key.id)?))
         .expect("read")
         .expect("the key");
     prepare(&database.connection);
     let needs = &[Permission::CreateContacts];
     Bench {
         writer: Arc::new(Writer::start(database).expect("started")),
-        grant: Grant::new(&credential, needs, Moment::now()).expect("allowed"),
+        grant: Grant::new(&credential, needs, [127, 0, 0, 1].into()).expect("allowed"),
         other: Connection::open(&path).expect("opened"),
         _directory: directory,
     }
@@ -95,10 +100,20 @@ async fn a_key_narrowed_after_its_check_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_kept_to_another_address_after_its_check_writes_nothing() {
+    let bench = bench(|_| {});
+    let narrow = "UPDATE api_keys SET allowed_ips = '10.0.0.0/8'";
+    bench.other.execute(narrow, []).expect("narrowed");
+    let refused = bench.create(contact(0, "{}")).await;
+    assert_eq!(refused, Err(Error::AddressNotAllowed));
+    assert_eq!(bench.stored(), 0);
+}
+
+#[tokio::test]
 async fn a_full_disk_stores_nothing_and_the_writer_goes_on() {
     let bench = bench(|connection| {
         connection
-            .pragma_update(None, "max_page_count", 10)
+            .pragma_update(None, "max_page_count", 13)
             .expect("limited");
     });
     let large = format!("{{\"a\":\"{}\"}}", "x".repeat(16_000));

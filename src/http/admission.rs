@@ -1,0 +1,248 @@
+//! Who is let in: from a request's headers and address to its key's row, the
+//! cheapest check first, so that strangers cost next to nothing.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use actix_web::rt;
+
+use super::metrics::{Metrics, Stage};
+use crate::address::{AddressRanges, client_address, neighbourhood};
+use crate::audit::{Action, NewEvent};
+use crate::bucket::{Buckets, Level, Rate};
+use crate::error::Error;
+use crate::key::{Credential, Grant};
+use crate::keyring::{Keyring, Verdict};
+use crate::moment::Moment;
+use crate::permission::Permission;
+use crate::store::Store;
+use crate::token::{KeyId, Token};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Invalid keys from one address (IPv6: one /64): so many at once, then one a second.
+const FAILURES: Rate = Rate {
+    burst: 100,
+    per_minute: 60,
+};
+/// Addresses, keys, and pairs of key and permission that are remembered.
+const REMEMBERED_MAX: usize = 10_000;
+/// What is written down of one key, or of one refused permission.
+const ONCE_A_MINUTE: Rate = Rate {
+    burst: 1,
+    per_minute: 1,
+};
+/// The use of a key is written down when what is written is this old.
+const LAST_USE_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// What every worker shares. Its parts are reached through `Allowed` alone.
+pub struct State {
+    store: Arc<Store>,
+    keyring: Keyring,
+    trusted_proxies: AddressRanges,
+    requests: Buckets<KeyId>,
+    failures: Buckets<IpAddr>,
+    uses: Buckets<KeyId>,
+    refusals: Buckets<(KeyId, Permission)>,
+    metrics: Metrics,
+}
+
+/// A request that was let in.
+#[derive(Clone)]
+pub(super) struct Admitted {
+    pub(super) credential: Credential,
+    pub(super) address: IpAddr,
+}
+
+/// How much of its rate a limited key has left.
+pub(super) struct RateUse {
+    pub(super) per_second: u32,
+    pub(super) level: Level,
+}
+
+impl State {
+    /// The state of a server of `store`, which believes `X-Forwarded-For` from
+    /// `trusted_proxies` alone.
+    pub fn new(store: Arc<Store>, trusted_proxies: AddressRanges) -> Self {
+        Self {
+            store,
+            keyring: Keyring::default(),
+            trusted_proxies,
+            requests: Buckets::new(REMEMBERED_MAX),
+            failures: Buckets::new(REMEMBERED_MAX),
+            uses: Buckets::new(REMEMBERED_MAX),
+            refusals: Buckets::new(REMEMBERED_MAX),
+            metrics: Metrics::default(),
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Lets a request in. Invalid keys are counted by address once it is clear
+    /// that they are invalid: a good key from a bad neighbourhood passes.
+    pub(super) async fn admit(&self, request: &ServiceRequest) -> Result<Admitted, Error> {
+        let address = self.client_address(request);
+        let credential = match self.identify(request.headers()).await {
+            Ok(credential) => credential,
+            Err(Error::KeyInvalid) => return Err(self.failure_from(address)),
+            Err(error) => return Err(error),
+        };
+        credential.standing.check_address(address)?;
+        self.note_use(&credential, address);
+        Ok(Admitted {
+            credential,
+            address,
+        })
+    }
+
+    /// Takes one of the requests that a limited key has this second.
+    pub(super) fn take_request(&self, credential: &Credential) -> Option<RateUse> {
+        let per_second = credential.rate_limit?;
+        let rate = Rate {
+            burst: per_second,
+            per_minute: per_second.saturating_mul(60),
+        };
+        let level = self.requests.take(credential.id, rate, Moment::now());
+        Some(RateUse { per_second, level })
+    }
+
+    async fn identify(&self, headers: &HeaderMap) -> Result<Credential, Error> {
+        let stopped_at = |stage| {
+            self.metrics.count(stage);
+            Error::KeyInvalid
+        };
+        let token = bearer_token(headers).inspect_err(|error| {
+            let missing = *error == Error::KeyMissing;
+            self.metrics.count(if missing {
+                Stage::Missing
+            } else {
+                Stage::Malformed
+            });
+        })?;
+        let found = self.store.credential(token.id())?;
+        let credential = found.ok_or_else(|| stopped_at(Stage::Unknown))?;
+        let fingerprint = token.fingerprint();
+        if !fingerprint.tag().matches(credential.tag) {
+            return Err(stopped_at(Stage::WrongTag));
+        }
+        let in_time = credential.standing.check_time(Moment::now());
+        in_time.map_err(|_| stopped_at(Stage::Ended))?;
+        let verdict = self
+            .keyring
+            .verify(token, fingerprint, &credential.hash)
+            .await?;
+        match verdict {
+            Verdict::Remembered => self.metrics.count(Stage::Remembered),
+            Verdict::Verified => self.metrics.count(Stage::Verified),
+            Verdict::Wrong => return Err(stopped_at(Stage::WrongSecret)),
+        }
+        Ok(credential)
+    }
+
+    fn client_address(&self, request: &ServiceRequest) -> IpAddr {
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let peer = request.peer_addr().map_or(nobody, |peer| peer.ip());
+        if self.trusted_proxies.is_empty() {
+            return peer.to_canonical();
+        }
+        let headers = request.headers().get_all(X_FORWARDED_FOR);
+        let forwarded: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
+        client_address(peer, forwarded.into_iter(), &self.trusted_proxies)
+    }
+
+    fn failure_from(&self, address: IpAddr) -> Error {
+        let level = self
+            .failures
+            .take(neighbourhood(address), FAILURES, Moment::now());
+        if level.taken {
+            return Error::KeyInvalid;
+        }
+        self.metrics.count(Stage::TooManyFailures);
+        Error::TooManyFailures {
+            wait_s: whole_seconds(level.wait),
+        }
+    }
+
+    /// Has the use of a key written down, at most once a minute.
+    fn note_use(&self, credential: &Credential, address: IpAddr) {
+        let now = Moment::now();
+        let known = credential
+            .last_used_on
+            .and_then(|last| last.checked_add(LAST_USE_AGE_MAX));
+        if known.is_some_and(|until| now < until) {
+            return;
+        }
+        if !self.uses.take(credential.id, ONCE_A_MINUTE, now).taken {
+            return;
+        }
+        let Ok(grant) = Grant::new(credential, &[], address) else {
+            return;
+        };
+        let store = Arc::clone(&self.store);
+        // Nobody waits for it, and the next use tries again where it fails.
+        rt::spawn(async move { store.touch_key(grant).await });
+    }
+
+    /// Has a refused permission written down, at most once a minute for each.
+    pub(super) fn note_refusal(&self, admitted: &Admitted, permission: Permission) {
+        let id = admitted.credential.id;
+        let refused = (id, permission);
+        if !self
+            .refusals
+            .take(refused, ONCE_A_MINUTE, Moment::now())
+            .taken
+        {
+            return;
+        }
+        let Ok(grant) = Grant::new(&admitted.credential, &[], admitted.address) else {
+            return;
+        };
+        let event = NewEvent {
+            action: Action::PermissionRefused,
+            actor: Some(id),
+            target: None,
+            permission: Some(permission),
+        };
+        let store = Arc::clone(&self.store);
+        rt::spawn(async move { store.record_event(grant, event).await });
+    }
+}
+
+/// Rounded up: earlier would be too early.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX)
+}
+
+/// Reads the one `Authorization: Bearer …` header (RFC 6750, section 2.1; the
+/// scheme in any case, RFC 9110, section 11.1).
+fn bearer_token(headers: &HeaderMap) -> Result<Token, Error> {
+    let mut presented = headers.get_all(AUTHORIZATION);
+    let header = presented.next().ok_or(Error::KeyMissing)?;
+    if presented.next().is_some() {
+        return Err(Error::KeyInvalid);
+    }
+    let (scheme, token) = header
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or(Error::KeyInvalid)?;
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return Err(Error::KeyInvalid);
+    }
+    Token::parse(token.trim_matches(' ')).ok_or(Error::KeyInvalid)
+}

@@ -1,0 +1,17 @@
+//! The call about the audit.
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::auth::{Allowed, ReadAudit};
+use super::envelope::{self, Refusal};
+use super::query::Query;
+
+pub(super) async fn list(
+    allowed: Allowed<ReadAudit>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Refusal> {
+    let (offset, limit) = Query::parse(request.query_string())?.into_page()?;
+    let store = allowed.store();
+    let (events, total) = store.events(allowed.grant(), offset, limit).await?;
+    Ok(envelope::many(events, offset, limit, total))
+}

@@ -1,0 +1,86 @@
+//! Reads the fields of a key's body. A field that may be taken away by `null`
+//! is doubly optional: absent, null, or a value.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::fields::present;
+use crate::address::AddressRanges;
+use crate::error::Invalid;
+use crate::json::decode_string;
+use crate::key::{KeyName, OVERLAP_MAX, RATE_LIMIT_MAX};
+use crate::moment::Moment;
+use crate::permission::{Permission, PermissionSet};
+
+pub(super) fn required_name(value: Option<&RawValue>) -> Result<KeyName, Invalid> {
+    let value = present(value).ok_or(Invalid::KeyNameMissing)?;
+    let text = decode_string(value)
+        .ok_or(Invalid::KeyNameNotString)?
+        .map_err(|_| Invalid::KeyNameCharacters)?;
+    KeyName::parse(&text)
+}
+
+pub(super) fn permissions(value: Option<&RawValue>) -> Result<Option<PermissionSet>, Invalid> {
+    let Some(value) = value else { return Ok(None) };
+    let names = strings(value).ok_or(Invalid::PermissionsNotStrings)?;
+    let permissions: Vec<Permission> = names
+        .iter()
+        .map(|name| name.parse())
+        .collect::<Result<_, _>>()?;
+    PermissionSet::of(&permissions).map(Some)
+}
+
+pub(super) fn expiry(
+    value: Option<&RawValue>,
+    now: Moment,
+) -> Result<Option<Option<Moment>>, Invalid> {
+    let Some(value) = value else { return Ok(None) };
+    let Some(value) = present(Some(value)) else {
+        return Ok(Some(None));
+    };
+    let text = decode_string(value).and_then(Result::ok);
+    let expiry = text
+        .and_then(|text| Moment::parse(&text))
+        .ok_or(Invalid::ExpiryNotTime)?;
+    if expiry <= now {
+        return Err(Invalid::ExpiryPast);
+    }
+    Ok(Some(Some(expiry)))
+}
+
+/// `null` and an empty array both take the limit away.
+pub(super) fn address_ranges(value: Option<&RawValue>) -> Result<Option<AddressRanges>, Invalid> {
+    let Some(value) = value else { return Ok(None) };
+    let Some(value) = present(Some(value)) else {
+        return Ok(Some(AddressRanges::default()));
+    };
+    let texts = strings(value).ok_or(Invalid::AddressRangesNotStrings)?;
+    AddressRanges::parse(texts.iter().map(String::as_str)).map(Some)
+}
+
+pub(super) fn rate_limit(value: Option<&RawValue>) -> Result<Option<Option<u32>>, Invalid> {
+    let Some(value) = value else { return Ok(None) };
+    let Some(value) = present(Some(value)) else {
+        return Ok(Some(None));
+    };
+    let limit = serde_json::from_str(value.get()).ok();
+    let limit = limit.filter(|limit| (1..=RATE_LIMIT_MAX).contains(limit));
+    limit
+        .map(|limit| Some(Some(limit)))
+        .ok_or(Invalid::RateLimit)
+}
+
+/// Required: how long both are good is nothing to guess.
+pub(super) fn overlap(value: Option<&RawValue>) -> Result<Duration, Invalid> {
+    let value = present(value).ok_or(Invalid::Overlap)?;
+    let seconds = serde_json::from_str(value.get()).ok();
+    seconds
+        .map(Duration::from_secs)
+        .filter(|overlap| *overlap <= OVERLAP_MAX)
+        .ok_or(Invalid::Overlap)
+}
+
+fn strings(value: &RawValue) -> Option<Vec<String>> {
+    serde_json::from_str(value.get()).ok()
+}

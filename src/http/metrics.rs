@@ -1,0 +1,56 @@
+//! Counters of what requests came to, in the text format of OpenMetrics.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// Where the check of a key ended; each costs more than the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(super) enum Stage {
+    /// No key.
+    Missing,
+    /// No token by its grammar and checksum: no database access.
+    Malformed,
+    /// No key of this id: one row looked for.
+    Unknown,
+    /// Another tag: one row read and a SHA-256.
+    WrongTag,
+    /// Expired or revoked.
+    Ended,
+    /// Known to match: let in.
+    Remembered,
+    /// Argon2 ran and let it in.
+    Verified,
+    /// Argon2 ran and did not.
+    WrongSecret,
+    /// An invalid key beyond what one address may try.
+    TooManyFailures,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    stage: Stage,
+}
+
+/// Every counter.
+#[derive(Default)]
+pub(super) struct Metrics {
+    key_checks: Family<Labels, Counter>,
+}
+
+impl Metrics {
+    pub(super) fn count(&self, stage: Stage) {
+        self.key_checks.get_or_create(&Labels { stage }).inc();
+    }
+
+    /// Writes all of them out.
+    pub(super) fn to_text(&self) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::with_prefix("addressbook");
+        let help = "Checks of API keys by where they ended";
+        registry.register("key_checks", help, self.key_checks.clone());
+        let mut written = String::new();
+        text::encode(&mut written, &registry)?;
+        Ok(written)
+    }
+}

@@ -1,0 +1,59 @@
+//! What the store does with the audit.
+
+use rusqlite::{Connection, params};
+
+use super::failure::Failure;
+use super::transaction::{Counter, Transaction};
+use crate::audit::{Event, NewEvent};
+use crate::moment::Moment;
+
+const INSERT: &str = "INSERT INTO audit (created_on, action, actor, target, permission)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+/// The oldest refusals beyond the newest ones that are kept.
+const FORGET_REFUSALS: &str = "DELETE FROM audit WHERE permission IS NOT NULL AND id <=
+    (SELECT id FROM audit WHERE permission IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?1)";
+const LIST: &str = "SELECT id, created_on, action, actor, target, permission FROM audit
+    ORDER BY id DESC LIMIT ?1 OFFSET ?2";
+/// Refused permissions that are kept; changes of keys are kept for ever.
+const REFUSALS_MAX: i64 = 10_000;
+
+/// Writes an event down.
+pub(super) fn insert(transaction: &Transaction<'_>, event: &NewEvent) -> Result<(), Failure> {
+    transaction.prepare_cached(INSERT)?.execute(params![
+        Moment::now().millis(),
+        event.action.as_str(),
+        event.actor.as_ref().map(|key| key.as_str()),
+        event.target.as_ref().map(|key| key.as_str()),
+        event.permission.map(|one| one.as_str()),
+    ])?;
+    transaction.count(Counter::Audit, 1);
+    if event.permission.is_some() {
+        let forgotten = transaction
+            .prepare_cached(FORGET_REFUSALS)?
+            .execute([REFUSALS_MAX])?;
+        transaction.count(Counter::Audit, -i64::try_from(forgotten).unwrap_or(0));
+    }
+    Ok(())
+}
+
+/// A page of the audit, the newest first, and how many events there are in all.
+pub(super) fn list(
+    connection: &Connection,
+    offset: u64,
+    limit: u32,
+) -> Result<(Vec<Event>, u64), rusqlite::Error> {
+    let total = Counter::Audit.read(connection)?;
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(LIST)?;
+    let events = statement.query_map(params![limit, offset], |row| {
+        Ok(Event {
+            id: row.get(0)?,
+            created_on: Moment::from_millis(row.get(1)?),
+            action: row.get(2)?,
+            actor: row.get(3)?,
+            target: row.get(4)?,
+            permission: row.get(5)?,
+        })
+    })?;
+    Ok((events.collect::<Result<_, _>>()?, total))
+}

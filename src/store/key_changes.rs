@@ -1,0 +1,255 @@
+//! Changes API keys: for requests as jobs of the writer, in the name of a key
+//! that gives no more than it has; for the command line in the operator's.
+//! Every change is in the audit, in the same transaction.
+
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::failure::Failure;
+use super::transaction::{Counter, Transaction};
+use super::{Database, audit, keys};
+use crate::audit::{Action, NewEvent};
+use crate::error::Error;
+use crate::key::{ApiKey, KeyChange, KeyState, KeyTerms};
+use crate::moment::Moment;
+use crate::permission::Permission;
+use crate::token::{KeyId, NewSecret};
+
+const INSERT: &str = "INSERT INTO api_keys
+        (id, name, hash, tag, permissions, created_on, expires_on, allowed_ips, rate_limit)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const UPDATE: &str = "UPDATE api_keys
+    SET name = ?2, permissions = ?3, expires_on = ?4, allowed_ips = ?5, rate_limit = ?6
+    WHERE id = ?1";
+const REPLACE: &str = "UPDATE api_keys SET expires_on = ?2, replaced_by = ?3 WHERE id = ?1";
+const REVOKE: &str = "UPDATE api_keys SET revoked_on = ?2 WHERE id = ?1";
+const TOUCH: &str = "UPDATE api_keys SET last_used_on = ?2 WHERE id = ?1";
+/// Another key that is good and holds a permission; names are whole words.
+const ANOTHER_HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM api_keys
+    WHERE id <> ?1 AND revoked_on IS NULL AND (expires_on IS NULL OR expires_on > ?2)
+        AND instr(' ' || permissions || ' ', ' ' || ?3 || ' ') > 0)";
+/// Who holds this can make keys of every other permission it has.
+const MANAGES_KEYS: Permission = Permission::CreateApiKeys;
+
+/// In whose name a key is changed: a key's, or the command line's.
+pub(super) type Actor = Option<KeyId>;
+
+/// What the command line does, each operation one transaction: `Busy`,
+/// `StorageFailed`, `StorageFull`, `OutcomeUnknown` or `Internal` may come of all.
+impl Database {
+    /// Stores a key.
+    ///
+    /// # Errors
+    /// Those of every transaction.
+    pub fn create_key(&mut self, secret: &NewSecret, terms: &KeyTerms) -> Result<ApiKey, Error> {
+        self.transaction(|transaction| create(transaction, None, secret, terms.clone()))
+    }
+
+    /// Stores a key, but only while there is none at all; whether it did.
+    ///
+    /// # Errors
+    /// Those of every transaction.
+    pub fn create_first_key(
+        &mut self,
+        secret: &NewSecret,
+        terms: &KeyTerms,
+    ) -> Result<bool, Error> {
+        self.transaction(|transaction| {
+            let first = keys::none_exists(transaction)?;
+            if first {
+                create(transaction, None, secret, terms.clone())?;
+            }
+            Ok(first)
+        })
+    }
+
+    /// Changes a key.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, `KeyRevoked`; those of every transaction.
+    pub fn update_key(&mut self, id: KeyId, change: KeyChange) -> Result<ApiKey, Error> {
+        self.transaction(|transaction| update(transaction, None, id, change))
+    }
+
+    /// Gives a key a successor.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, `KeyNotActive`, `KeyRotated`; those of every transaction.
+    pub fn rotate_key(
+        &mut self,
+        id: KeyId,
+        secret: &NewSecret,
+        overlap: Duration,
+    ) -> Result<ApiKey, Error> {
+        self.transaction(|transaction| rotate(transaction, None, id, secret, overlap))
+    }
+
+    /// Revokes a key, also the last that manages keys: the command line can
+    /// always make another.
+    ///
+    /// # Errors
+    /// `KeyNotFound`; those of every transaction.
+    pub fn revoke_key(&mut self, id: KeyId) -> Result<(), Error> {
+        self.transaction(|transaction| revoke(transaction, None, id, true))
+    }
+}
+
+pub(super) fn create(
+    transaction: &Transaction<'_>,
+    actor: Actor,
+    secret: &NewSecret,
+    terms: KeyTerms,
+) -> Result<ApiKey, Failure> {
+    must_cover(transaction, actor, &[&terms])?;
+    let key = insert(transaction, secret, terms)?;
+    record(transaction, Action::KeyCreated, actor, key.id)?;
+    Ok(key)
+}
+
+pub(super) fn update(
+    transaction: &Transaction<'_>,
+    actor: Actor,
+    id: KeyId,
+    change: KeyChange,
+) -> Result<ApiKey, Failure> {
+    let mut key = keys::find(transaction, id)?.ok_or(Error::KeyNotFound)?;
+    let terms = change.apply(key.terms.clone());
+    must_cover(transaction, actor, &[&key.terms, &terms])?;
+    if key.revoked_on.is_some() {
+        return Err(Error::KeyRevoked.into());
+    }
+    if terms == key.terms {
+        return Ok(key);
+    }
+    key.terms = terms;
+    transaction.prepare_cached(UPDATE)?.execute(params![
+        id.as_str(),
+        key.terms.name.as_str(),
+        key.terms.permissions.to_string(),
+        key.terms.expires_on.map(Moment::millis),
+        key.terms.allowed_ips.to_string(),
+        key.terms.rate_limit,
+    ])?;
+    record(transaction, Action::KeyUpdated, actor, id)?;
+    Ok(key)
+}
+
+/// Stores a successor of the same terms; the old key ends with the overlap.
+pub(super) fn rotate(
+    transaction: &Transaction<'_>,
+    actor: Actor,
+    id: KeyId,
+    secret: &NewSecret,
+    overlap: Duration,
+) -> Result<ApiKey, Failure> {
+    let now = Moment::now();
+    let old = keys::find(transaction, id)?.ok_or(Error::KeyNotFound)?;
+    must_cover(transaction, actor, &[&old.terms])?;
+    if old.replaced_by.is_some() {
+        return Err(Error::KeyRotated.into());
+    }
+    if old.state(now) != KeyState::Active {
+        return Err(Error::KeyNotActive.into());
+    }
+    let end = now.checked_add(overlap).ok_or(Error::Internal)?;
+    let end = old.terms.expires_on.map_or(end, |expiry| expiry.min(end));
+    let new = insert(transaction, secret, old.terms)?;
+    let values = params![id.as_str(), end.millis(), new.id.as_str()];
+    transaction.prepare_cached(REPLACE)?.execute(values)?;
+    record(transaction, Action::KeyRotated, actor, id)?;
+    Ok(new)
+}
+
+/// Revokes a key, whose row stays. `force` is asked for where it is the last
+/// that manages keys. A key that is revoked already stays as it is.
+pub(super) fn revoke(
+    transaction: &Transaction<'_>,
+    actor: Actor,
+    id: KeyId,
+    force: bool,
+) -> Result<(), Failure> {
+    let now = Moment::now();
+    let key = keys::find(transaction, id)?.ok_or(Error::KeyNotFound)?;
+    if key.revoked_on.is_some() {
+        return Ok(());
+    }
+    let manages =
+        key.state(now) == KeyState::Active && key.terms.permissions.contains(MANAGES_KEYS);
+    if manages && !force {
+        let values = params![id.as_str(), now.millis(), MANAGES_KEYS.as_str()];
+        let another: bool = transaction
+            .prepare_cached(ANOTHER_HOLDS)?
+            .query_row(values, |row| row.get(0))?;
+        if !another {
+            return Err(Error::LastManagingKey.into());
+        }
+    }
+    let values = params![id.as_str(), now.millis()];
+    transaction.prepare_cached(REVOKE)?.execute(values)?;
+    record(transaction, Action::KeyRevoked, actor, id)
+}
+
+/// Writes down that a key was used.
+pub(super) fn touch(transaction: &Transaction<'_>, id: KeyId) -> Result<(), Failure> {
+    let values = params![id.as_str(), Moment::now().millis()];
+    transaction.prepare_cached(TOUCH)?.execute(values)?;
+    Ok(())
+}
+
+/// Whether the acting key covers all of `terms`; the command line covers everything.
+fn must_cover(
+    transaction: &Transaction<'_>,
+    actor: Actor,
+    terms: &[&KeyTerms],
+) -> Result<(), Failure> {
+    let Some(actor) = actor else { return Ok(()) };
+    let acting = keys::find(transaction, actor)?.ok_or(Error::KeyInvalid)?;
+    for covered in terms {
+        acting.terms.cover(covered)?;
+    }
+    Ok(())
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    secret: &NewSecret,
+    terms: KeyTerms,
+) -> Result<ApiKey, rusqlite::Error> {
+    let key = ApiKey {
+        id: secret.token.id(),
+        terms,
+        created_on: Moment::now(),
+        last_used_on: None,
+        revoked_on: None,
+        replaced_by: None,
+    };
+    transaction.prepare_cached(INSERT)?.execute(params![
+        key.id.as_str(),
+        key.terms.name.as_str(),
+        secret.hash.as_phc(),
+        secret.token.fingerprint().tag().0,
+        key.terms.permissions.to_string(),
+        key.created_on.millis(),
+        key.terms.expires_on.map(Moment::millis),
+        key.terms.allowed_ips.to_string(),
+        key.terms.rate_limit,
+    ])?;
+    transaction.count(Counter::ApiKeys, 1);
+    Ok(key)
+}
+
+fn record(
+    transaction: &Transaction<'_>,
+    action: Action,
+    actor: Actor,
+    target: KeyId,
+) -> Result<(), Failure> {
+    let event = NewEvent {
+        action,
+        actor,
+        target: Some(target),
+        permission: None,
+    };
+    audit::insert(transaction, &event)
+}
