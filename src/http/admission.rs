@@ -246,3 +246,6 @@ fn bearer_token(headers: &HeaderMap) -> Result<Token, Error> {
     }
     Token::parse(token.trim_matches(' ')).ok_or(Error::KeyInvalid)
 }
+
+#[cfg(test)]
+mod tests;

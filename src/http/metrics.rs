@@ -44,6 +44,11 @@ impl Metrics {
         self.key_checks.get_or_create(&Labels { stage }).inc();
     }
 
+    #[cfg(test)]
+    pub(super) fn counted(&self, stage: Stage) -> u64 {
+        self.key_checks.get_or_create(&Labels { stage }).get()
+    }
+
     /// Writes all of them out.
     pub(super) fn to_text(&self) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("addressbook");

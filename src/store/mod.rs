@@ -73,6 +73,12 @@ impl Store {
         self.writer.stop();
     }
 
+    /// Takes a connection for reading away, as long as there is one.
+    #[cfg(test)]
+    pub(crate) fn hold_reader(&self) -> Option<impl Sized + use<>> {
+        self.readers.hold()
+    }
+
     /// Reads what decides over a request of the key `id`.
     ///
     /// # Errors

@@ -85,6 +85,11 @@ impl Readers {
         reading.await.map_err(|_| Error::Internal)?
     }
 
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> Option<PooledConnection<SqliteConnectionManager>> {
+        self.pool.try_get()
+    }
+
     fn connection(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
         self.pool.get().map_err(|_| {
             log::error!("no connection for reading within {CONNECTION_WAIT_MAX:?}");

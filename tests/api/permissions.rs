@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::harness::{PERMISSIONS, Reply, Server};
 
 /// Method, path, and the permissions in the order in which they are checked.
-const CALLS: [(&str, &str, &[&str]); 23] = [
+const CALLS: [(&str, &str, &[&str]); 30] = [
     ("POST", "/addressbook/contacts", &["create:Contacts"]),
     ("POST", "/contacts", &["create:Contacts"]),
     ("GET", "/addressbook/contacts", &["read:Contacts"]),
@@ -41,6 +41,17 @@ const CALLS: [(&str, &str, &[&str]); 23] = [
     ("GET", "/auth/test", &[]),
     ("POST", "/auth/test", &[]),
     ("HEAD", "/auth/test", &[]),
+    ("GET", "/auth/keys", &["read:ApiKeys"]),
+    ("POST", "/auth/keys", &["create:ApiKeys"]),
+    ("GET", "/auth/keys/000000000000", &["read:ApiKeys"]),
+    ("PATCH", "/auth/keys/000000000000", &["update:ApiKeys"]),
+    ("DELETE", "/auth/keys/000000000000", &["delete:ApiKeys"]),
+    (
+        "POST",
+        "/auth/keys/000000000000/rotate",
+        &["update:ApiKeys"],
+    ),
+    ("GET", "/auth/audit", &["read:Audit"]),
 ];
 
 /// What a call answers to a key; with a body where the method takes one.

@@ -8,6 +8,7 @@ mod command_line;
 mod crash;
 mod fault;
 mod initial_key;
+mod live_keys;
 mod readme;
 mod refusal;
 mod stop;
