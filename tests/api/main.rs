@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod audit;
 mod auth_test;
 mod body;
 mod book;
@@ -18,7 +19,12 @@ mod filter;
 mod filter_meta;
 mod filter_model;
 mod get;
+mod key_calls;
+mod key_escalation;
+mod key_ring;
+mod key_rotation;
 mod keys;
+mod limits;
 mod list;
 mod merge;
 mod optouts;
