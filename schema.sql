@@ -3,7 +3,7 @@
 -- "abk1" in ASCII, at byte 68 of the file: whose file this is.
 PRAGMA application_id = 1633839921;
 -- At byte 60 of the file: which schema. A newer one is refused untouched.
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 CREATE TABLE contacts (
     -- UUID version 7: its first 48 bits are the millisecond of creation, so new
@@ -66,6 +66,24 @@ CREATE TABLE api_keys (
     -- The id of the key that this one was rotated to.
     replaced_by TEXT
 ) STRICT, WITHOUT ROWID;
+
+-- Answers to requests that may be retried, remembered for 24 hours.
+CREATE TABLE idempotency (
+    key_id TEXT NOT NULL,
+    -- What the client sent as Idempotency-Key.
+    name TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 255),
+    -- SHA-256 of the request: another one under the same name is an error.
+    fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32),
+    -- Milliseconds since 1970, UTC.
+    created_on INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    etag TEXT,
+    body BLOB NOT NULL,
+    PRIMARY KEY (key_id, name)
+) STRICT;
+
+-- Finds the oldest, which are forgotten.
+CREATE INDEX idempotency_by_created_on ON idempotency (created_on);
 
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,

@@ -59,6 +59,12 @@ pub enum Error {
     /// `If-Match` or `If-None-Match` does not hold.
     #[error("The contact is not in the state that the request names")]
     ConditionFailed,
+    /// An idempotency key was used for another request.
+    #[error("Idempotency-Key was used for another request")]
+    IdempotencyMismatch,
+    /// A contact of a bulk request was not stored, though nothing is wrong with it.
+    #[error("Not stored, because of others in this request")]
+    NotTried,
     /// No key was presented.
     #[error("API key is missing")]
     KeyMissing,
@@ -114,6 +120,31 @@ pub enum Invalid {
     FieldUnknown(String),
     #[error("Duplicate field: {0}")]
     FieldTwice(String),
+
+    #[error("Idempotency-Key must be 1 to 255 visible ASCII characters, once")]
+    IdempotencyKey,
+
+    #[error("Mode must be create or upsert")]
+    BulkMode,
+    #[error("Atomic must be true or false")]
+    BulkAtomic,
+    #[error("DryRun must be true or false")]
+    BulkDryRun,
+    #[error("Contacts must be an array of 1 to 10000 objects")]
+    BulkContacts,
+    #[error("Contact must be a JSON object")]
+    ContactNotObject,
+    #[error("Alias is the same as that of contact {0} in this request")]
+    AliasOfAnother(usize),
+    #[error("Nothing was stored, contacts with errors: {0}")]
+    BulkRefused(usize),
+
+    #[error("Recipients must be an array of 1 to 10000 strings")]
+    Recipients,
+    #[error("Text must be a string of 1 to 4096 characters")]
+    Text,
+    #[error("The answer would be larger than 33554432 bytes, send fewer recipients at once")]
+    AnswerTooLarge,
 
     #[error("Nothing to update")]
     NothingToUpdate,

@@ -12,14 +12,18 @@ pub mod json;
 pub mod address;
 pub mod audit;
 pub mod bucket;
+pub mod bulk;
 pub mod change;
 pub mod contact;
+pub mod idempotency;
 pub mod key;
 pub mod meta;
 pub mod moment;
 pub mod optout;
 pub mod permission;
+pub mod resolve;
 pub mod selection;
+pub mod template;
 pub mod text;
 pub mod token;
 

@@ -84,6 +84,11 @@ fn check_head(request: &HttpRequest, bytes_max: usize) -> Result<(), Refusal> {
 }
 
 impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
+    /// The bytes as they were sent.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The body's members, one for each of `names` and in their order.
     ///
     /// # Errors
@@ -97,20 +102,30 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
         if !value.get().starts_with('{') {
             return Err(Invalid::BodyNotObject);
         }
-        let Members(members) =
-            serde_json::from_str(value.get()).map_err(|_| Invalid::BodyNotJson)?;
-        let mut fields = [None; FIELDS];
-        for (name, value) in members {
-            let known = names.iter().position(|known| *known == name);
-            let field = known
-                .map(|at| &mut fields[at])
-                .ok_or_else(|| Invalid::FieldUnknown(shown(&name)))?;
-            if field.replace(value).is_some() {
-                return Err(Invalid::FieldTwice(shown(&name)));
-            }
-        }
-        Ok(fields)
+        fields_of(value, names)
     }
+}
+
+/// An object's members, one for each of `names` and in their order.
+///
+/// # Errors
+/// `BodyNotJson` for a name that is no text, then `FieldUnknown` or `FieldTwice`.
+pub(super) fn fields_of<'a, const FIELDS: usize>(
+    object: &'a RawValue,
+    names: [&str; FIELDS],
+) -> Result<[Option<&'a RawValue>; FIELDS], Invalid> {
+    let Members(members) = serde_json::from_str(object.get()).map_err(|_| Invalid::BodyNotJson)?;
+    let mut fields = [None; FIELDS];
+    for (name, value) in members {
+        let known = names.iter().position(|known| *known == name);
+        let field = known
+            .map(|at| &mut fields[at])
+            .ok_or_else(|| Invalid::FieldUnknown(shown(&name)))?;
+        if field.replace(value).is_some() {
+            return Err(Invalid::FieldTwice(shown(&name)));
+        }
+    }
+    Ok(fields)
 }
 
 fn shown(name: &str) -> String {

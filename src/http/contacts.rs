@@ -12,6 +12,7 @@ use super::body::JsonBody;
 use super::condition::{condition, etag, names_version};
 use super::envelope::{self, Refusal};
 use super::fields::{optional_meta, optional_meta_patch, present, required_alias, required_msisdn};
+use super::idempotency::{once, remembered, replay};
 use super::segment::Segment;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
 use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
@@ -23,23 +24,40 @@ use crate::store::ContactKey;
 /// Bytes of one contact's body.
 const CONTACT_BODY_BYTES_MAX: usize = 64 * 1024;
 /// The fields of a contact's body.
-const FIELDS: [&str; 3] = ["alias", "msisdn", "meta"];
+pub(super) const FIELDS: [&str; 3] = ["alias", "msisdn", "meta"];
 
 type ContactBody = JsonBody<CONTACT_BODY_BYTES_MAX>;
 type Answer = Result<HttpResponse, Refusal>;
 
-pub(super) async fn create(allowed: Allowed<CreateContacts>, body: ContactBody) -> Answer {
-    let [alias, msisdn, meta] = body.fields(FIELDS)?;
-    let contact = NewContact {
+pub(super) async fn create(
+    allowed: Allowed<CreateContacts>,
+    request: HttpRequest,
+    body: ContactBody,
+) -> Answer {
+    let contact = parse_contact(body.fields(FIELDS)?)?;
+    let store = allowed.store();
+    let Some(once) = once(request.headers(), "create", body.bytes())? else {
+        let stored = store.create_contact(allowed.grant(), contact).await?;
+        return Ok(created(&stored));
+    };
+    let render = |stored: Result<FullContact, Error>| remembered(stored.map(|one| created(&one)));
+    let answer = store.create_contact_once(allowed.grant(), once, contact, render);
+    Ok(replay(answer.await?))
+}
+
+fn created(stored: &FullContact) -> HttpResponse {
+    envelope::one(ContactRecord::of(&stored.contact))
+}
+
+/// Reads the three fields of a new contact, in their order.
+pub(super) fn parse_contact(
+    [alias, msisdn, meta]: [Option<&RawValue>; 3],
+) -> Result<NewContact, Invalid> {
+    Ok(NewContact {
         alias: required_alias(alias)?,
         msisdn: required_msisdn(msisdn)?,
         meta: optional_meta(meta)?.unwrap_or_else(Meta::empty),
-    };
-    let stored = allowed
-        .store()
-        .create_contact(allowed.grant(), contact)
-        .await?;
-    Ok(envelope::one(ContactRecord::of(&stored.contact)))
+    })
 }
 
 pub(super) async fn get_by_id(
@@ -122,11 +140,17 @@ pub(super) async fn put(
         meta: optional_meta(meta)?.unwrap_or_else(Meta::empty),
     };
     let condition = condition(request.headers());
-    let (full, outcome) = allowed
-        .store()
-        .put_contact(allowed.grant(), contact, condition)
-        .await?;
-    Ok(changed(&full, outcome))
+    let what = format!("put {}", contact.alias.as_str());
+    let (store, grant) = (allowed.store(), allowed.grant());
+    let Some(once) = once(request.headers(), &what, body.bytes())? else {
+        let (full, outcome) = store.put_contact(grant, contact, condition).await?;
+        return Ok(changed(&full, outcome));
+    };
+    let render = |put: Result<(FullContact, Outcome), Error>| {
+        remembered(put.map(|(full, outcome)| changed(&full, outcome)))
+    };
+    let answer = store.put_contact_once(grant, once, contact, condition, render);
+    Ok(replay(answer.await?))
 }
 
 pub(super) async fn delete(
@@ -175,13 +199,19 @@ async fn change_contact(
 }
 
 fn changed(full: &FullContact, outcome: Outcome) -> HttpResponse {
-    let outcome = match outcome {
+    let record = ContactRecord::of(&full.contact);
+    with_etag(
+        full,
+        envelope::one_with_outcome(record, outcome_word(outcome)),
+    )
+}
+
+pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
         Outcome::Created => "created",
         Outcome::Updated => "updated",
         Outcome::Unchanged => "unchanged",
-    };
-    let record = ContactRecord::of(&full.contact);
-    with_etag(full, envelope::one_with_outcome(record, outcome))
+    }
 }
 
 fn with_etag(full: &FullContact, mut answer: HttpResponse) -> HttpResponse {
@@ -239,7 +269,7 @@ impl<'a> FullRecord<'a> {
 }
 
 /// The stored text as JSON, every digit as it is.
-fn raw(meta: &Meta) -> Result<&RawValue, Error> {
+pub(super) fn raw(meta: &Meta) -> Result<&RawValue, Error> {
     serde_json::from_str(meta.as_json()).map_err(|_| {
         log::error!("a stored meta is no JSON");
         Error::Internal

@@ -42,7 +42,16 @@ impl From<Invalid> for Refusal {
 impl Refusal {
     /// The failure envelope with its headers.
     pub(super) fn answer(&self) -> HttpResponse {
-        let (status, name) = self.status_and_name();
+        self.answer_with(None::<()>)
+    }
+
+    /// The same, with `results` beside the error.
+    pub(super) fn answer_with_results(&self, results: impl Serialize) -> HttpResponse {
+        self.answer_with(Some(results))
+    }
+
+    fn answer_with(&self, results: Option<impl Serialize>) -> HttpResponse {
+        let (status, _) = self.status_and_name();
         let mut response = HttpResponse::build(status);
         match self {
             Self::MethodNotAllowed { allow } => {
@@ -64,12 +73,19 @@ impl Refusal {
         }
         response.json(Failed {
             success: false,
-            error: ErrorBody {
-                name,
-                status_code: status.as_u16(),
-                message: &self.to_string(),
-            },
+            error: self.error_body(),
+            results,
         })
+    }
+
+    /// The error's three members.
+    pub(super) fn error_body(&self) -> ErrorBody {
+        let (status, name) = self.status_and_name();
+        ErrorBody {
+            name,
+            status_code: status.as_u16(),
+            message: self.to_string(),
+        }
     }
 
     fn retry_after_s(&self, status: StatusCode) -> Option<u64> {
@@ -85,7 +101,7 @@ impl Refusal {
     fn status_and_name(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Domain(error) => match error {
-                Error::Invalid(_) | Error::AliasTaken => {
+                Error::Invalid(_) | Error::AliasTaken | Error::NotTried => {
                     (StatusCode::BAD_REQUEST, "ValidationError")
                 }
                 Error::KeyMissing | Error::KeyInvalid => {
@@ -102,6 +118,9 @@ impl Refusal {
                 | Error::KeyNotActive
                 | Error::KeyRotated
                 | Error::LastManagingKey => (StatusCode::CONFLICT, "ConflictError"),
+                Error::IdempotencyMismatch => {
+                    (StatusCode::UNPROCESSABLE_ENTITY, "IdempotencyError")
+                }
                 Error::TooFast { .. } | Error::TooManyFailures { .. } => {
                     (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsError")
                 }
@@ -181,17 +200,19 @@ fn challenge(error: &Error) -> Option<HeaderValue> {
 }
 
 #[derive(Serialize)]
-struct Failed<'a> {
+struct Failed<R> {
     success: bool,
-    error: ErrorBody<'a>,
+    error: ErrorBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<R>,
 }
 
 #[derive(Serialize)]
-struct ErrorBody<'a> {
+pub(super) struct ErrorBody {
     name: &'static str,
     #[serde(rename = "statusCode")]
     status_code: u16,
-    message: &'a str,
+    message: String,
 }
 
 /// The success envelope; absent members are not written.

@@ -5,11 +5,13 @@ mod admission;
 mod audit;
 mod auth;
 mod body;
+mod bulk;
 mod condition;
 mod connections;
 mod contacts;
 mod envelope;
 mod fields;
+mod idempotency;
 mod key_fields;
 mod keys;
 mod lists;
@@ -18,6 +20,7 @@ mod observe;
 mod ops;
 mod optouts;
 mod query;
+mod resolve;
 mod segment;
 
 use std::io;
@@ -102,6 +105,11 @@ fn routes(app: &mut ServiceConfig) {
         app.service(at(
             contacts,
             [get(lists::list), keyed(Method::POST, contacts::create)],
+        ));
+        app.service(at(&below("/bulk"), [keyed(Method::POST, bulk::bulk)]));
+        app.service(at(
+            &below("/resolve"),
+            [keyed(Method::POST, resolve::resolve)],
         ));
         app.service(at(
             &below("/alias/{alias}"),

@@ -12,16 +12,19 @@
 //! - The database decides uniqueness; nothing looks before it inserts.
 
 mod audit;
+mod bulk;
 mod contacts;
 mod database;
 mod failure;
 mod file;
+mod idempotency;
 mod key_changes;
 mod keys;
 mod list;
 mod migrations;
 mod optouts;
 mod readers;
+mod resolve;
 mod transaction;
 mod writer;
 
@@ -33,14 +36,19 @@ pub use list::Listed;
 use std::time::Duration;
 
 use crate::audit::{Event, NewEvent};
+use crate::bulk::{BulkItem, BulkOrder, ItemOutcome};
 use crate::change::{Condition, ContactChange, Outcome};
 use crate::contact::{ContactId, FullContact, Msisdn, NewContact};
 use crate::error::Error;
+use crate::idempotency::{Once, RememberedAnswer};
 use crate::key::{ApiKey, Credential, Grant, KeyChange, KeyTerms};
 use crate::optout::Optout;
+use crate::resolve::{Recipient, Resolved};
 use crate::selection::Selection;
+use crate::template::Template;
 use crate::token::{KeyId, NewSecret};
 use readers::Readers;
+use transaction::Transaction;
 use writer::Writer;
 
 /// An address book that is being served: one writer thread and a pool of
@@ -134,6 +142,83 @@ impl Store {
             .await
     }
 
+    /// The same once: a retry gets what `render` made of the first result, and
+    /// the second part of the answer says so.
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch`; those of every write.
+    pub async fn create_contact_once(
+        &self,
+        grant: Grant,
+        once: Once,
+        contact: NewContact,
+        render: impl FnOnce(Result<FullContact, Error>) -> RememberedAnswer + Send + 'static,
+    ) -> Result<(RememberedAnswer, bool), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                let work = |transaction: &Transaction<'_>| contacts::insert(transaction, contact);
+                idempotency::once(transaction, grant.key(), &once, work, render)
+            })
+            .await
+    }
+
+    /// Stores many contacts in one transaction; what came of each, by its index.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn create_contacts(
+        &self,
+        grant: Grant,
+        order: BulkOrder,
+        items: Vec<BulkItem>,
+    ) -> Result<Vec<(usize, ItemOutcome)>, Error> {
+        let rows = items.len();
+        self.writer
+            .submit_rows(grant, rows, move |transaction| {
+                bulk::store(transaction, order, items)
+            })
+            .await
+    }
+
+    /// The same once, as [`Store::create_contact_once`].
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch`; those of every write.
+    pub async fn create_contacts_once(
+        &self,
+        grant: Grant,
+        once: Once,
+        order: BulkOrder,
+        items: Vec<BulkItem>,
+        render: impl FnOnce(Result<Vec<(usize, ItemOutcome)>, Error>) -> RememberedAnswer
+        + Send
+        + 'static,
+    ) -> Result<(RememberedAnswer, bool), Error> {
+        let rows = items.len();
+        self.writer
+            .submit_rows(grant, rows, move |transaction| {
+                let work = |transaction: &Transaction<'_>| bulk::store(transaction, order, items);
+                idempotency::once(transaction, grant.key(), &once, work, render)
+            })
+            .await
+    }
+
+    /// Finds out whom recipients name, whether they may be sent to, and the text
+    /// for each: in one state of the address book.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn resolve(
+        &self,
+        _grant: Grant,
+        recipients: Vec<Recipient>,
+        template: Option<Template>,
+    ) -> Result<Vec<(String, Resolved)>, Error> {
+        self.readers
+            .list(move |connection| resolve::resolve(connection, recipients, template))
+            .await
+    }
+
     /// Changes a contact; where nothing would change, nothing is written.
     ///
     /// # Errors
@@ -166,6 +251,27 @@ impl Store {
         self.writer
             .submit(grant, move |transaction| {
                 contacts::put(transaction, contact, &condition)
+            })
+            .await
+    }
+
+    /// The same once, as [`Store::create_contact_once`].
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch`; those of every write.
+    pub async fn put_contact_once(
+        &self,
+        grant: Grant,
+        once: Once,
+        contact: NewContact,
+        condition: Condition,
+        render: impl FnOnce(Result<(FullContact, Outcome), Error>) -> RememberedAnswer + Send + 'static,
+    ) -> Result<(RememberedAnswer, bool), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                let work =
+                    |transaction: &Transaction<'_>| contacts::put(transaction, contact, &condition);
+                idempotency::once(transaction, grant.key(), &once, work, render)
             })
             .await
     }

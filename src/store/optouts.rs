@@ -32,6 +32,11 @@ pub(super) fn insert(transaction: &Transaction<'_>, msisdn: Msisdn) -> Result<Op
     Ok(Optout { msisdn, created_on })
 }
 
+/// Whether a number is opted out.
+pub(super) fn exists(connection: &Connection, msisdn: &Msisdn) -> Result<bool, rusqlite::Error> {
+    connection.prepare_cached(FIND)?.exists([msisdn.as_str()])
+}
+
 /// Takes an opt-out back.
 pub(super) fn delete(transaction: &Transaction<'_>, msisdn: &Msisdn) -> Result<(), Failure> {
     let deleted = transaction

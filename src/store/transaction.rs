@@ -5,6 +5,8 @@ use std::ops::Deref;
 
 use rusqlite::{Connection, params};
 
+use super::failure::Failure;
+
 const COUNT: &str = "UPDATE counters SET value = value + ?2 WHERE name = ?1";
 const READ_COUNTER: &str = "SELECT value FROM counters WHERE name = ?1";
 
@@ -58,6 +60,26 @@ impl<'c> Transaction<'c> {
     pub(super) fn count(&self, counter: Counter, rows: i64) {
         let added = &self.added[counter as usize];
         added.set(added.get() + rows);
+    }
+
+    /// Does `work` and keeps it only if it is worth it; else it leaves nothing
+    /// behind but its result. One at a time.
+    pub(super) fn tentatively<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure>,
+        is_kept: impl FnOnce(&T) -> bool,
+    ) -> Result<T, Failure> {
+        let added = Counter::ALL.map(|counter| self.added[counter as usize].get());
+        self.connection.execute_batch("SAVEPOINT tentative")?;
+        let done = work()?;
+        if !is_kept(&done) {
+            self.connection.execute_batch("ROLLBACK TO tentative")?;
+            for (counter, rows) in Counter::ALL.into_iter().zip(added) {
+                self.added[counter as usize].set(rows);
+            }
+        }
+        self.connection.execute_batch("RELEASE tentative")?;
+        Ok(done)
     }
 
     /// Writes the counters, once for the whole transaction.

@@ -22,8 +22,8 @@ use crate::token::KeyId;
 
 /// Jobs that wait for the writer; the next one gets `Busy` at once.
 const QUEUE_JOBS_MAX: usize = 1024;
-/// Jobs in one transaction.
-const BATCH_JOBS_MAX: usize = 512;
+/// Rows after which a transaction takes no more jobs.
+const BATCH_ROWS_MAX: usize = 512;
 /// How long a job may wait to be taken; then its waiter withdraws it.
 const QUEUE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long the outcome of a taken job is waited for.
@@ -82,10 +82,25 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
+        self.submit_rows(grant, 1, work).await
+    }
+
+    /// The same for work that writes many rows.
+    pub(super) async fn submit_rows<T, W>(
+        &self,
+        grant: Grant,
+        rows: usize,
+        work: W,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    {
         let (answer, mut outcome) = oneshot::channel();
         let stage = Arc::new(AtomicU8::new(QUEUED));
         let job = Task {
             grant,
+            rows,
             stage: Arc::clone(&stage),
             work: Some(work),
             outcome: Err(Error::Internal),
@@ -136,6 +151,8 @@ trait Job: Send {
     /// Takes the job from its waiter, or says that it was withdrawn.
     fn take(&self) -> bool;
     fn grant(&self) -> &Grant;
+    /// About how many rows it writes.
+    fn rows(&self) -> usize;
     /// Does the work and keeps its result; an error is the storage's and ends
     /// the transaction.
     fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error>;
@@ -146,6 +163,7 @@ trait Job: Send {
 
 struct Task<T, W> {
     grant: Grant,
+    rows: usize,
     stage: Arc<AtomicU8>,
     work: Option<W>,
     outcome: Result<T, Error>,
@@ -163,6 +181,10 @@ where
 
     fn grant(&self) -> &Grant {
         &self.grant
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
     }
 
     fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
@@ -190,7 +212,7 @@ where
 }
 
 fn run(connection: &Connection, queue: &Receiver<Message>, stop_wanted: &AtomicBool) {
-    let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_JOBS_MAX);
+    let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_ROWS_MAX);
     let mut stopping = false;
     while !stopping {
         match queue.recv() {
@@ -267,9 +289,13 @@ fn write(
     batch: &mut Vec<Box<dyn Job>>,
     stopping: &mut bool,
 ) -> Result<(), Error> {
-    while batch.len() < BATCH_JOBS_MAX && !*stopping {
+    let mut rows: usize = batch.iter().map(|job| job.rows()).sum();
+    while rows < BATCH_ROWS_MAX && !*stopping {
         match queue.try_recv() {
-            Ok(Message::Job(job)) => batch.push(job),
+            Ok(Message::Job(job)) => {
+                rows += job.rows();
+                batch.push(job);
+            }
             Ok(Message::Stop) => *stopping = true,
             Err(_) => break,
         }

@@ -1,0 +1,290 @@
+//! Many contacts in one request.
+
+use std::collections::HashMap;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::auth::{Allowed, CreateContacts, PutContacts};
+use super::body::{JsonBody, fields_of};
+use super::contacts::{FIELDS, outcome_word, parse_contact};
+use super::envelope::{ErrorBody, Refusal};
+use super::idempotency::{once, remembered, replay};
+use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
+use crate::change::Outcome;
+use crate::contact::{Alias, ContactId, NewContact};
+use crate::error::{Error, Invalid};
+use crate::json::decode_string;
+use crate::key::Grant;
+use crate::store::Store;
+
+/// Bytes of a body with many contacts.
+const BULK_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Contacts of one request.
+const CONTACTS_MAX: usize = 10_000;
+/// Contacts of one transaction, where a request need not be one: single writes
+/// are served between two of them.
+const CONTACTS_AT_ONCE_MAX: usize = 500;
+
+type BulkBody = JsonBody<BULK_BODY_BYTES_MAX>;
+
+pub(super) async fn bulk(
+    allowed: Allowed<CreateContacts>,
+    request: HttpRequest,
+    body: BulkBody,
+) -> Result<HttpResponse, Refusal> {
+    let once = once(request.headers(), "bulk", body.bytes())?;
+    // Thousands of contacts are parsed where it keeps nobody waiting.
+    let parsed = web::block(move || BulkRequest::parse(&body));
+    let BulkRequest { order, contacts } = parsed.await.map_err(|_| Error::Internal)??;
+    let grant = match order.mode {
+        BulkMode::Create => allowed.grant(),
+        BulkMode::Upsert => {
+            let wider = Allowed::<PutContacts>::from_request(&request, &mut Payload::None);
+            wider.into_inner()?.grant()
+        }
+    };
+    let results = Results::of(&contacts);
+    if order.atomic && results.wrong() > 0 {
+        return Ok(results.answer(order));
+    }
+    let items: Vec<BulkItem> = valid(contacts);
+    let store = allowed.store();
+    let Some(once) = once else {
+        let outcomes = store_items(store, grant, order, items).await?;
+        return Ok(results.with(outcomes).answer(order));
+    };
+    let render = move |outcomes: Result<Vec<(usize, ItemOutcome)>, Error>| {
+        remembered(outcomes.map(|outcomes| results.with(outcomes).answer(order)))
+    };
+    let answer = store.create_contacts_once(grant, once, order, items, render);
+    Ok(replay(answer.await?))
+}
+
+/// Stores the items: in one transaction where it has to be one, else in several.
+/// What fails as a whole before anything was stored fails the request.
+async fn store_items(
+    store: &Store,
+    grant: Grant,
+    order: BulkOrder,
+    mut items: Vec<BulkItem>,
+) -> Result<Vec<(usize, ItemOutcome)>, Error> {
+    if order.atomic || order.dry_run {
+        return store.create_contacts(grant, order, items).await;
+    }
+    let mut outcomes = Vec::with_capacity(items.len());
+    while !items.is_empty() {
+        let rest = items.split_off(items.len().min(CONTACTS_AT_ONCE_MAX));
+        let indices: Vec<usize> = items.iter().map(|item| item.index).collect();
+        match store.create_contacts(grant, order, items).await {
+            Ok(stored) => outcomes.extend(stored),
+            Err(error) if outcomes.is_empty() && error != Error::OutcomeUnknown => {
+                return Err(error);
+            }
+            Err(error) => {
+                outcomes.extend(indices.into_iter().map(|index| (index, Err(error.clone()))));
+                let untried = rest.iter().map(|item| (item.index, Err(Error::NotTried)));
+                outcomes.extend(untried);
+                return Ok(outcomes);
+            }
+        }
+        items = rest;
+    }
+    Ok(outcomes)
+}
+
+/// A request as it was sent: each contact, or what is wrong with it.
+struct BulkRequest {
+    order: BulkOrder,
+    contacts: Vec<(Option<Alias>, Result<NewContact, Invalid>)>,
+}
+
+impl BulkRequest {
+    fn parse(body: &BulkBody) -> Result<Self, Invalid> {
+        let [mode, atomic, dry_run, contacts] =
+            body.fields(["mode", "atomic", "dryRun", "contacts"])?;
+        let order = BulkOrder {
+            mode: match mode.map(RawValue::get) {
+                None | Some("null" | "\"create\"") => BulkMode::Create,
+                Some("\"upsert\"") => BulkMode::Upsert,
+                Some(_) => return Err(Invalid::BulkMode),
+            },
+            atomic: flag(atomic).ok_or(Invalid::BulkAtomic)?,
+            dry_run: flag(dry_run).ok_or(Invalid::BulkDryRun)?,
+        };
+        let contacts = contacts.ok_or(Invalid::BulkContacts)?;
+        let contacts: Vec<&RawValue> =
+            serde_json::from_str(contacts.get()).map_err(|_| Invalid::BulkContacts)?;
+        if !(1..=CONTACTS_MAX).contains(&contacts.len()) {
+            return Err(Invalid::BulkContacts);
+        }
+        let mut first_uses: HashMap<Alias, usize> = HashMap::new();
+        let contacts = contacts.into_iter().enumerate();
+        let contacts = contacts.map(|(index, value)| {
+            let contact = parse_item(value).and_then(|contact| {
+                match first_uses.get(&contact.alias) {
+                    Some(first) => return Err(Invalid::AliasOfAnother(*first)),
+                    None => first_uses.insert(contact.alias.clone(), index),
+                };
+                Ok(contact)
+            });
+            (alias_of(value), contact)
+        });
+        Ok(Self {
+            order,
+            contacts: contacts.collect(),
+        })
+    }
+}
+
+fn flag(value: Option<&RawValue>) -> Option<bool> {
+    match value.map(RawValue::get) {
+        None | Some("null" | "false") => Some(false),
+        Some("true") => Some(true),
+        Some(_) => None,
+    }
+}
+
+fn parse_item(value: &RawValue) -> Result<NewContact, Invalid> {
+    if !value.get().starts_with('{') {
+        return Err(Invalid::ContactNotObject);
+    }
+    parse_contact(fields_of(value, FIELDS)?)
+}
+
+/// The alias of an item, where it has one, however wrong the rest is.
+fn alias_of(value: &RawValue) -> Option<Alias> {
+    let [alias, ..] = fields_of(value, FIELDS).ok()?;
+    let text = decode_string(alias?)?.ok()?;
+    Alias::parse(&text).ok()
+}
+
+fn valid(contacts: Vec<(Option<Alias>, Result<NewContact, Invalid>)>) -> Vec<BulkItem> {
+    let contacts = contacts.into_iter().enumerate();
+    contacts
+        .filter_map(|(index, (_, contact))| {
+            Some(BulkItem {
+                index,
+                contact: contact.ok()?,
+            })
+        })
+        .collect()
+}
+
+/// What came of each contact, in the order of the request.
+struct Results(Vec<ItemResult>);
+
+struct ItemResult {
+    alias: Option<Alias>,
+    outcome: ItemOutcome,
+}
+
+impl Results {
+    fn of(contacts: &[(Option<Alias>, Result<NewContact, Invalid>)]) -> Self {
+        let results = contacts.iter().map(|(alias, contact)| ItemResult {
+            alias: alias.clone(),
+            outcome: match contact {
+                Ok(_) => Err(Error::NotTried),
+                Err(invalid) => Err(invalid.clone().into()),
+            },
+        });
+        Self(results.collect())
+    }
+
+    fn with(mut self, outcomes: Vec<(usize, ItemOutcome)>) -> Self {
+        for (index, outcome) in outcomes {
+            self.0[index].outcome = outcome;
+        }
+        self
+    }
+
+    /// How many are wrong themselves.
+    fn wrong(&self) -> usize {
+        let wrong = self.0.iter().filter(|result| {
+            let outcome = &result.outcome;
+            outcome
+                .as_ref()
+                .is_err_and(|error| *error != Error::NotTried)
+        });
+        wrong.count()
+    }
+
+    fn answer(mut self, order: BulkOrder) -> HttpResponse {
+        let wrong = self.wrong();
+        if order.atomic && wrong > 0 {
+            // The others were undone.
+            for result in self.0.iter_mut().filter(|result| result.outcome.is_ok()) {
+                result.outcome = Err(Error::NotTried);
+            }
+            let refusal = Refusal::from(Invalid::BulkRefused(wrong));
+            return refusal.answer_with_results(self.written(order));
+        }
+        let results = self.written(order);
+        let count = |status| results.iter().filter(|one| one.status == status).count();
+        HttpResponse::Ok().json(Answer {
+            success: true,
+            summary: Summary {
+                total: results.len(),
+                created: count("created"),
+                updated: count("updated"),
+                unchanged: count("unchanged"),
+                failed: count("error"),
+            },
+            results,
+        })
+    }
+
+    fn written(&self, order: BulkOrder) -> Vec<WrittenResult<'_>> {
+        let results = self.0.iter().enumerate();
+        let written = results.map(|(index, ItemResult { alias, outcome })| {
+            let (status, id, error) = match outcome {
+                // What a dry run would create has no id.
+                Ok((_, Outcome::Created)) if order.dry_run => ("created", None, None),
+                Ok((id, outcome)) => (outcome_word(*outcome), Some(*id), None),
+                Err(error) => (
+                    "error",
+                    None,
+                    Some(Refusal::from(error.clone()).error_body()),
+                ),
+            };
+            WrittenResult {
+                index,
+                status,
+                id,
+                alias: alias.as_ref().map(Alias::as_str),
+                error,
+            }
+        });
+        written.collect()
+    }
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    success: bool,
+    summary: Summary,
+    results: Vec<WrittenResult<'a>>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    total: usize,
+    created: usize,
+    updated: usize,
+    unchanged: usize,
+    failed: usize,
+}
+
+#[derive(Serialize)]
+struct WrittenResult<'a> {
+    index: usize,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<ContactId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorBody>,
+}

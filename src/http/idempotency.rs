@@ -1,0 +1,67 @@
+//! `Idempotency-Key`: a request that may be retried, and its one answer.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use actix_web::{HttpResponse, body};
+
+use super::envelope::Refusal;
+use crate::error::Error;
+use crate::idempotency::{Once, RememberedAnswer};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Reads the header, where there is one, for a request that does `what`.
+///
+/// # Errors
+/// `IdempotencyKey`, also for two headers.
+pub(super) fn once(headers: &HeaderMap, what: &str, sent: &[u8]) -> Result<Option<Once>, Refusal> {
+    let mut names = headers.get_all(IDEMPOTENCY_KEY);
+    let Some(name) = names.next() else {
+        return Ok(None);
+    };
+    if names.next().is_some() {
+        return Err(crate::error::Invalid::IdempotencyKey.into());
+    }
+    let header = |name| headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
+    let parts = [
+        what.as_bytes(),
+        header(IF_MATCH),
+        header(IF_NONE_MATCH),
+        sent,
+    ];
+    Ok(Some(Once::new(name.as_bytes(), &parts)?))
+}
+
+/// Takes an answer down, to be remembered.
+pub(super) fn remembered(answer: Result<HttpResponse, Error>) -> RememberedAnswer {
+    let answer = answer.unwrap_or_else(|error| Refusal::Domain(error).answer());
+    let etag = answer.headers().get(ETAG);
+    let etag = etag.and_then(|etag| etag.to_str().ok().map(str::to_owned));
+    RememberedAnswer {
+        status: answer.status().as_u16(),
+        etag,
+        body: written(answer),
+    }
+}
+
+/// Gives a remembered answer.
+pub(super) fn replay((answer, replayed): (RememberedAnswer, bool)) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    response.content_type("application/json");
+    if let Some(etag) = answer.etag {
+        response.insert_header((ETAG, etag));
+    }
+    if replayed {
+        response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
+    }
+    response.body(answer.body)
+}
+
+/// The bytes of an answer of ours, all of which are in memory.
+fn written(answer: HttpResponse) -> Vec<u8> {
+    use body::MessageBody;
+    let bytes = answer.into_body().try_into_bytes();
+    bytes.map_or_else(|_| Vec::new(), |bytes| bytes.to_vec())
+}

@@ -1,0 +1,257 @@
+//! Texts with placeholders, `{{NAME}}`, filled from a contact in one pass:
+//! what a value holds is never expanded again.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::contact::FullContact;
+use crate::error::Invalid;
+use crate::json::{Members, decode_string};
+
+/// Characters of a text with placeholders.
+const TEXT_CHARACTERS_MAX: usize = 4096;
+const OPENING: &str = "{{";
+const CLOSING: &str = "}}";
+
+/// A text taken apart once, for many contacts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    /// What stands between the braces.
+    Placeholder(String),
+}
+
+/// A text for one contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The text; placeholders without a value are left standing.
+    pub text: String,
+    /// Their names, each once, in the order of the text.
+    pub missing: Vec<String>,
+}
+
+impl Template {
+    /// Takes a text of 1 to 4,096 characters apart. A placeholder is what stands
+    /// between `}}` and the last `{{` before it.
+    ///
+    /// # Errors
+    /// `Text`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if !(1..=TEXT_CHARACTERS_MAX).contains(&text.chars().count()) {
+            return Err(Invalid::Text);
+        }
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find(OPENING) {
+            let Some(length) = rest[start..].find(CLOSING) else {
+                break;
+            };
+            let end = start + length;
+            let opening = rest[..end].rfind(OPENING).unwrap_or(start);
+            parts.push(Part::Literal(rest[..opening].to_owned()));
+            let name = &rest[opening + OPENING.len()..end];
+            parts.push(Part::Placeholder(name.to_owned()));
+            rest = &rest[end + CLOSING.len()..];
+        }
+        parts.push(Part::Literal(rest.to_owned()));
+        Ok(Self { parts })
+    }
+
+    /// Fills the placeholders from a contact.
+    pub fn render(&self, full: &FullContact) -> Rendered {
+        let members = serde_json::from_str(full.meta.as_json());
+        let values = Values {
+            full,
+            members: members.map_or_else(|_| Vec::new(), |Members(members)| members),
+        };
+        let mut rendered = Rendered {
+            text: String::new(),
+            missing: Vec::new(),
+        };
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => rendered.text.push_str(text),
+                Part::Placeholder(name) => match values.of(name) {
+                    Some(value) => rendered.text.push_str(&value),
+                    None => rendered.leave_standing(name),
+                },
+            }
+        }
+        rendered
+    }
+}
+
+impl Rendered {
+    fn leave_standing(&mut self, name: &str) {
+        self.text.push_str(OPENING);
+        self.text.push_str(name);
+        self.text.push_str(CLOSING);
+        if !self.missing.iter().any(|known| known == name) {
+            self.missing.push(name.to_owned());
+        }
+    }
+}
+
+/// What a contact has to fill in.
+struct Values<'a> {
+    full: &'a FullContact,
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl Values<'_> {
+    /// A member of `meta` by its exact name, else the one of this name in any
+    /// case, else the alias or the number.
+    fn of(&self, name: &str) -> Option<Cow<'_, str>> {
+        if let Some((_, value)) = self.members.iter().find(|(known, _)| known == name) {
+            return written(value);
+        }
+        let folded = name.to_lowercase();
+        let mut alike = self
+            .members
+            .iter()
+            .filter(|(known, _)| known.to_lowercase() == folded);
+        match (alike.next(), alike.next()) {
+            (Some((_, value)), None) => return written(value),
+            // Two that differ in case alone: neither is meant for sure.
+            (Some(_), Some(_)) => return None,
+            (None, _) => {}
+        }
+        match folded.as_str() {
+            "alias" => Some(self.full.contact.alias.as_str().into()),
+            "msisdn" => Some(self.full.contact.msisdn.as_str().into()),
+            _ => None,
+        }
+    }
+}
+
+/// A string's characters, a number's digits, a boolean's word; null, objects
+/// and arrays are no text.
+fn written(value: &RawValue) -> Option<Cow<'_, str>> {
+    if let Some(text) = decode_string(value) {
+        return text.ok();
+    }
+    let text = value.get();
+    (text != "null" && !text.starts_with(['{', '['])).then_some(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::{Alias, Contact, ContactId, Msisdn};
+    use crate::meta::Meta;
+    use crate::moment::Moment;
+    use proptest::prelude::*;
+
+    fn contact(meta: &str) -> FullContact {
+        FullContact {
+            contact: Contact {
+                id: ContactId::from_uuid(uuid::Uuid::nil()),
+                alias: Alias::parse("john").expect("an alias"),
+                msisdn: Msisdn::parse("15550000000").expect("a number"),
+            },
+            meta: Meta::parse(serde_json::from_str(meta).expect("JSON")).expect("meta"),
+            updated_on: Moment::from_millis(0),
+        }
+    }
+
+    fn render(text: &str, meta: &str) -> (String, Vec<String>) {
+        let rendered = Template::parse(text)
+            .expect("a text")
+            .render(&contact(meta));
+        (rendered.text, rendered.missing)
+    }
+
+    #[test]
+    fn the_documented_text_is_filled() {
+        let text = "Hello {{NAME}}, how is the weather in {{CITY}}?";
+        let (filled, missing) = render(text, r#"{"NAME":"John","CITY":"London"}"#);
+        assert_eq!(filled, "Hello John, how is the weather in London?");
+        assert!(missing.is_empty());
+    }
+
+    #[test]
+    fn a_name_is_found_exactly_then_in_any_case_then_among_our_own() {
+        let meta = r#"{"NAME":"A","name":"B","City":"C","alias":"D"}"#;
+        for (text, filled) in [
+            ("{{NAME}}{{name}}", "AB"),
+            ("{{CITY}}", "C"),
+            ("{{Name}}", "{{Name}}"),
+            ("{{ALIAS}}", "D"),
+            ("{{MSISDN}} {{msisdn}}", "15550000000 15550000000"),
+            ("{{ NAME }}", "{{ NAME }}"),
+        ] {
+            assert_eq!(render(text, meta).0, filled, "{text}");
+        }
+        assert_eq!(render("{{Alias}}", "{}").0, "john");
+    }
+
+    #[test]
+    fn values_have_the_text_that_was_sent_and_some_have_none() {
+        let meta = r#"{"n":1.50,"e":1e400,"t":true,"s":"","z":null,"o":{},"a":[1]}"#;
+        let (filled, missing) = render("{{n}}|{{e}}|{{t}}|{{s}}|{{z}}|{{o}}|{{a}}|{{z}}", meta);
+        assert_eq!(filled, "1.50|1e400|true||{{z}}|{{o}}|{{a}}|{{z}}");
+        assert_eq!(missing, ["z", "o", "a"]);
+    }
+
+    #[test]
+    fn braces_that_are_no_placeholder_stay() {
+        let meta = r#"{"N":"x"}"#;
+        for (text, filled) in [
+            ("{{{N}}}", "{x}"),
+            ("{{ {{N}}", "{{ x"),
+            ("{{N", "{{N"),
+            ("N}}", "N}}"),
+            ("{N}", "{N}"),
+            ("}}{{", "}}{{"),
+            ("{{}}", "{{}}"),
+        ] {
+            assert_eq!(render(text, meta).0, filled, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_1_to_4096_characters() {
+        assert!(Template::parse(&"é".repeat(4096)).is_ok());
+        assert_eq!(Template::parse(&"é".repeat(4097)), Err(Invalid::Text));
+        assert_eq!(Template::parse(""), Err(Invalid::Text));
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_never_expanded_again(value in "[{}NAB ]{0,12}", text in "([{}]{1,3}|N|A|x){0,12}y") {
+            let meta = serde_json::json!({"N": value, "A": "{{N}}"}).to_string();
+            let (filled, _) = render(&text, &meta);
+            let template = Template::parse(&text).expect("a text");
+            let expected: String = template.parts.iter().map(|part| match part {
+                Part::Literal(text) => text.clone(),
+                Part::Placeholder(name) if name == "N" => value.clone(),
+                Part::Placeholder(name) if name == "A" => "{{N}}".to_owned(),
+                Part::Placeholder(name) => format!("{{{{{name}}}}}"),
+            }).collect();
+            prop_assert_eq!(filled, expected);
+        }
+
+        #[test]
+        fn everything_between_braces_is_filled_or_missing(text in "(\\{\\{|\\}\\}|N|é| |\\{|\\}){0,16}.") {
+            let (filled, missing) = render(&text, "{}");
+            prop_assert_eq!(&filled, &text, "without values the text is as it was");
+            let template = Template::parse(&text).expect("a text");
+            for part in &template.parts {
+                match part {
+                    Part::Placeholder(name) => prop_assert!(missing.contains(name)),
+                    // What is left holds no whole placeholder.
+                    Part::Literal(text) => {
+                        let opened = text.find("{{").map(|at| text[at..].contains("}}"));
+                        prop_assert_ne!(opened, Some(true));
+                    }
+                }
+            }
+        }
+    }
+}
