@@ -92,7 +92,22 @@ fn parse_range(text: &str) -> Result<IpNet, Invalid> {
             .map(|address: IpAddr| IpNet::from(address.to_canonical()))
     });
     let range: IpNet = range.map_err(|_| Invalid::AddressRange(text.chars().take(64).collect()))?;
-    Ok(range.trunc())
+    Ok(unmapped(range).trunc())
+}
+
+/// A range of IPv4 addresses that are written as IPv6 ones (RFC 4291, section
+/// 2.5.5.2) as what it is.
+fn unmapped(range: IpNet) -> IpNet {
+    let mapped = match (
+        range.addr().to_canonical(),
+        range.prefix_len().checked_sub(96),
+    ) {
+        (IpAddr::V4(address), Some(prefix)) if range.addr().is_ipv6() => {
+            IpNet::new(IpAddr::V4(address), prefix).ok()
+        }
+        _ => None,
+    };
+    mapped.unwrap_or(range)
 }
 
 /// The address from which a request comes: the peer's, or where the peer is a
@@ -147,10 +162,11 @@ mod tests {
             "192.0.2.7",
             "2001:db8::1/32",
             "::ffff:192.0.2.8",
+            "::ffff:172.16.0.0/108",
         ]);
         assert_eq!(
             read.to_string(),
-            "10.0.0.0/8 192.0.2.7/32 2001:db8::/32 192.0.2.8/32"
+            "10.0.0.0/8 192.0.2.7/32 2001:db8::/32 192.0.2.8/32 172.16.0.0/12"
         );
         assert_eq!(AddressRanges::from_stored(&read.to_string()), read);
         for wrong in [

@@ -39,6 +39,7 @@ pub struct Buckets<K> {
 }
 
 struct Bucket {
+    rate: Rate,
     parts: u64,
     filled_on: Moment,
 }
@@ -57,7 +58,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= self.buckets_max && !buckets.contains_key(&key) {
             // Full ones say nothing; where all are in use, one is forgotten.
-            buckets.retain(|_, bucket| !bucket.is_full(rate, now));
+            buckets.retain(|_, bucket| !bucket.is_full(now));
             if buckets.len() >= self.buckets_max
                 && let Some(forgotten) = buckets.keys().next().copied()
             {
@@ -65,27 +66,29 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
             }
         }
         let bucket = buckets.entry(key).or_insert(Bucket {
+            rate,
             parts: u64::from(rate.burst) * PARTS,
             filled_on: now,
         });
-        bucket.take(rate, now)
+        bucket.rate = rate;
+        bucket.take(now)
     }
 }
 
 impl Bucket {
-    fn level(&self, rate: Rate, now: Moment) -> u64 {
+    fn level(&self, now: Moment) -> u64 {
         let elapsed_ms = u64::try_from(now.millis() - self.filled_on.millis()).unwrap_or(0);
-        let filled = elapsed_ms.saturating_mul(u64::from(rate.per_minute));
-        let full = u64::from(rate.burst) * PARTS;
+        let filled = elapsed_ms.saturating_mul(u64::from(self.rate.per_minute));
+        let full = u64::from(self.rate.burst) * PARTS;
         self.parts.saturating_add(filled).min(full)
     }
 
-    fn is_full(&self, rate: Rate, now: Moment) -> bool {
-        self.level(rate, now) == u64::from(rate.burst) * PARTS
+    fn is_full(&self, now: Moment) -> bool {
+        self.level(now) == u64::from(self.rate.burst) * PARTS
     }
 
-    fn take(&mut self, rate: Rate, now: Moment) -> Level {
-        self.parts = self.level(rate, now);
+    fn take(&mut self, now: Moment) -> Level {
+        self.parts = self.level(now);
         self.filled_on = now;
         let taken = self.parts >= PARTS;
         if taken {
@@ -95,7 +98,7 @@ impl Bucket {
         Level {
             taken,
             left: u32::try_from(self.parts / PARTS).unwrap_or(u32::MAX),
-            wait: Duration::from_millis(lacking.div_ceil(u64::from(rate.per_minute.max(1)))),
+            wait: Duration::from_millis(lacking.div_ceil(u64::from(self.rate.per_minute.max(1)))),
         }
     }
 }

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::key::{KeyName, RATE_LIMIT_MAX};
 use crate::permission::Permission;
+use crate::token::Token;
 
 /// A self-hosted address book: contacts behind permission-checked API keys.
 #[derive(Debug, Parser)]
@@ -18,6 +19,28 @@ pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+/// A token stands on the command line, where everybody can read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenGiven;
+
+impl CommandLine {
+    /// Reads the command line; what is wrong with it ends the process.
+    ///
+    /// # Errors
+    /// [`TokenGiven`] before anything else is looked at: no verb takes a token,
+    /// and the parser would repeat it in its error.
+    pub fn read() -> Result<Self, TokenGiven> {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        if arguments
+            .iter()
+            .any(|one| Token::is_in(&one.to_string_lossy()))
+        {
+            return Err(TokenGiven);
+        }
+        Ok(Self::parse_from(arguments))
+    }
 }
 
 /// What to do.

@@ -73,13 +73,11 @@ impl KeyTerms {
         if let Some(lacking) = given.find(|&one| !self.permissions.contains(one)) {
             return Err(Error::NotPermitted(lacking));
         }
-        let outlives = match (self.expires_on, other.expires_on) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(own), Some(others)) => others > own,
-        };
-        if outlives {
+        if is_beyond(other.expires_on, self.expires_on) {
             return Err(Error::KeyWider("expires_on"));
+        }
+        if is_beyond(other.rate_limit, self.rate_limit) {
+            return Err(Error::KeyWider("rate_limit"));
         }
         if !other.allowed_ips.are_within(&self.allowed_ips) {
             return Err(Error::KeyWider("allowed_ips"));
@@ -278,6 +276,15 @@ impl Grant {
         standing.check_time(now)?;
         standing.check_address(self.address)?;
         standing.check_permissions(self.permissions)
+    }
+}
+
+/// Whether a limit lies beyond another; none lies beyond all.
+fn is_beyond<T: Ord>(limit: Option<T>, own: Option<T>) -> bool {
+    match (limit, own) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(limit), Some(own)) => limit > own,
     }
 }
 

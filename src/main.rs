@@ -5,13 +5,19 @@ use std::process::ExitCode;
 
 use addressbook::cli::{CommandLine, LogLevel, Verb};
 use addressbook::{command, logging};
-use clap::Parser;
 
 /// Its errors are what strangers send it.
 const PARSER: &str = "actix_http";
 
+const TOKEN_GIVEN: &str = "a token does not belong on the command line, \
+    name the key by its id: the 12 letters and digits after abk_";
+
 fn main() -> ExitCode {
-    let done = match CommandLine::parse().verb {
+    let Ok(command_line) = CommandLine::read() else {
+        eprintln!("addressbook: {TOKEN_GIVEN}");
+        return ExitCode::FAILURE;
+    };
+    let done = match command_line.verb {
         Verb::Serve(arguments) => {
             logging::start(arguments.log, PARSER);
             command::serve(&arguments, |server| {

@@ -41,12 +41,13 @@ impl Moment {
         later.calendar().map(|_| later)
     }
 
-    /// Reads an RFC 3339 time of any offset; what is below a millisecond is cut off.
+    /// Reads an RFC 3339 time of any offset; what is below a millisecond is cut
+    /// off. In UTC, too, it must not lie beyond the year 9999.
     pub fn parse(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000))
-            .ok()
-            .map(Self)
+        let millis = i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
+        let moment = Self(millis);
+        moment.calendar().map(|_| moment)
     }
 
     fn calendar(self) -> Option<OffsetDateTime> {

@@ -106,6 +106,14 @@ impl Token {
         well_formed.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// Whether a token stands anywhere in `text`.
+    pub fn is_in(text: &str) -> bool {
+        let starts = text.match_indices(TOKEN_PREFIX).map(|(at, _)| at);
+        starts
+            .filter_map(|at| text.get(at..at + TOKEN_CHARACTERS))
+            .any(|candidate| Self::parse(candidate).is_some())
+    }
+
     /// The public part.
     pub fn id(&self) -> KeyId {
         let mut characters = [0; ID_CHARACTERS];

@@ -50,7 +50,6 @@ pub struct State {
 }
 
 /// A request that was let in.
-#[derive(Clone)]
 pub(super) struct Admitted {
     pub(super) credential: Credential,
     pub(super) address: IpAddr,
@@ -157,9 +156,13 @@ impl State {
         if self.trusted_proxies.is_empty() {
             return peer.to_canonical();
         }
+        // Bytes that are no text must not hide the hops behind them.
         let headers = request.headers().get_all(X_FORWARDED_FOR);
-        let forwarded: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
-        client_address(peer, forwarded.into_iter(), &self.trusted_proxies)
+        let forwarded: Vec<_> = headers
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        let forwarded = forwarded.iter().map(AsRef::as_ref);
+        client_address(peer, forwarded, &self.trusted_proxies)
     }
 
     fn failure_from(&self, address: IpAddr) -> Error {

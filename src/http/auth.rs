@@ -3,6 +3,7 @@
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -11,7 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
 use super::admission::{Admitted, RateUse, State, whole_seconds};
-use super::envelope::Refusal;
+use super::envelope::{Refusal, refused_permission};
 use crate::error::Error;
 use crate::key::Grant;
 use crate::keyring::Keyring;
@@ -50,8 +51,13 @@ pub(super) async fn authenticate<B: MessageBody>(
             },
         ),
         _ => {
-            request.extensions_mut().insert(admitted);
-            next.call(request).await?.map_into_left_body()
+            let admitted = Rc::new(admitted);
+            request.extensions_mut().insert(Rc::clone(&admitted));
+            let response = next.call(request).await?.map_into_left_body();
+            if let Some(refused) = refused_permission(response.response()) {
+                state.note_refusal(&admitted, refused);
+            }
+            response
         }
     };
     if let Some(rate_use) = rate_use {
@@ -62,7 +68,8 @@ pub(super) async fn authenticate<B: MessageBody>(
 
 fn add_rate_headers(headers: &mut HeaderMap, rate_use: &RateUse) {
     let RateUse { per_second, level } = rate_use;
-    let reset_s = whole_seconds(level.wait);
+    // What is left is for the rest of the window, which is a second.
+    let reset_s = whole_seconds(level.wait).max(1);
     for (name, value) in [
         (RATELIMIT_POLICY, format!("\"key\";q={per_second};w=1")),
         (RATELIMIT, format!("\"key\";r={};t={reset_s}", level.left)),
@@ -138,16 +145,13 @@ impl<N: Need> FromRequest for Allowed<N> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
         let found = extensions
-            .get::<Admitted>()
+            .get::<Rc<Admitted>>()
             .zip(request.app_data::<web::Data<State>>());
         let Some((admitted, state)) = found else {
             log::error!("a handler that needs leave stands on a route without a key check");
             return ready(Err(Refusal::Domain(Error::Internal)));
         };
         let granted = Grant::new(&admitted.credential, N::PERMISSIONS, admitted.address);
-        if let Err(Error::NotPermitted(permission)) = &granted {
-            state.note_refusal(admitted, *permission);
-        }
         let allowed = granted.map(|grant| Self {
             grant,
             state: state.clone(),

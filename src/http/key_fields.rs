@@ -22,7 +22,9 @@ pub(super) fn required_name(value: Option<&RawValue>) -> Result<KeyName, Invalid
 }
 
 pub(super) fn permissions(value: Option<&RawValue>) -> Result<Option<PermissionSet>, Invalid> {
-    let Some(value) = value else { return Ok(None) };
+    let Some(value) = present(value) else {
+        return Ok(None);
+    };
     let names = strings(value).ok_or(Invalid::PermissionsNotStrings)?;
     let permissions: Vec<Permission> = names
         .iter()

@@ -97,6 +97,13 @@ impl Ring {
     }
 }
 
+/// A call that says where it comes from.
+pub(super) fn test_from(server: &Server, key: &str, forwarded: &[&str]) -> Reply {
+    let call = server.call("GET", "/auth/test").key(key);
+    let with = |call: Call, hop: &&str| call.header("X-Forwarded-For", hop);
+    forwarded.iter().fold(call, with).send()
+}
+
 /// The moment in `seconds` from now, as the contract writes it.
 pub(super) fn in_seconds(seconds: u64) -> String {
     let later = Moment::now().checked_add(Duration::from_secs(seconds));
