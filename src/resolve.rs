@@ -4,7 +4,11 @@
 use std::collections::HashSet;
 
 use crate::contact::{Alias, FullContact, Msisdn};
+use crate::error::Invalid;
 use crate::template::{Rendered, Template};
+
+/// Bytes of an answer with all its recipients.
+pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What came of one recipient.
 #[derive(Debug)]
@@ -19,11 +23,27 @@ pub enum Resolved {
     Sendable(FullContact, Option<Rendered>),
 }
 
+impl Resolved {
+    /// What an answer needs for it at the least: its meta, and its text twice.
+    fn answer_bytes_min(&self) -> usize {
+        match self {
+            Self::NotFound => 0,
+            Self::OptedOut(full) | Self::Duplicate(full) => full.meta.as_json().len(),
+            Self::Sendable(full, text) => {
+                let text_bytes = text.as_ref().map_or(0, |text| text.text.len());
+                full.meta.as_json().len() + 2 * text_bytes
+            }
+        }
+    }
+}
+
 /// Goes through recipients in order, deciding for each: not found, opted out,
 /// duplicate number, else sendable.
 pub struct Resolver {
     template: Option<Template>,
     numbers: HashSet<Msisdn>,
+    /// What the answer holds so far, at the least.
+    answer_bytes: usize,
 }
 
 impl Resolver {
@@ -32,11 +52,29 @@ impl Resolver {
         Self {
             template,
             numbers: HashSet::new(),
+            answer_bytes: 0,
         }
     }
 
     /// Decides over one recipient.
-    pub fn decide(&mut self, found: Option<FullContact>, opted_out: bool) -> Resolved {
+    ///
+    /// # Errors
+    /// `AnswerTooLarge`, as soon as the answer is sure to be: before it takes the
+    /// memory.
+    pub fn decide(
+        &mut self,
+        found: Option<FullContact>,
+        opted_out: bool,
+    ) -> Result<Resolved, Invalid> {
+        let resolved = self.decided(found, opted_out);
+        self.answer_bytes += resolved.answer_bytes_min();
+        if self.answer_bytes > ANSWER_BYTES_MAX {
+            return Err(Invalid::AnswerTooLarge);
+        }
+        Ok(resolved)
+    }
+
+    fn decided(&mut self, found: Option<FullContact>, opted_out: bool) -> Resolved {
         let Some(full) = found else {
             return Resolved::NotFound;
         };

@@ -116,11 +116,9 @@ impl Values<'_> {
             .members
             .iter()
             .filter(|(known, _)| known.to_lowercase() == folded);
-        match (alike.next(), alike.next()) {
-            (Some((_, value)), None) => return written(value),
-            // Two that differ in case alone: neither is meant for sure.
-            (Some(_), Some(_)) => return None,
-            (None, _) => {}
+        // Of two that differ in case alone, neither is meant for sure.
+        if let (Some((_, value)), None) = (alike.next(), alike.next()) {
+            return written(value);
         }
         match folded.as_str() {
             "alias" => Some(self.full.contact.alias.as_str().into()),
@@ -189,6 +187,10 @@ mod tests {
             assert_eq!(render(text, meta).0, filled, "{text}");
         }
         assert_eq!(render("{{Alias}}", "{}").0, "john");
+        assert_eq!(
+            render("{{alias}}", r#"{"ALIAS":"A","Alias":"B"}"#).0,
+            "john"
+        );
     }
 
     #[test]

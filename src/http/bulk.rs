@@ -11,6 +11,7 @@ use super::auth::{Allowed, CreateContacts, PutContacts};
 use super::body::{JsonBody, fields_of};
 use super::contacts::{FIELDS, outcome_word, parse_contact};
 use super::envelope::{ErrorBody, Refusal};
+use super::fields::present;
 use super::idempotency::{once, remembered, replay};
 use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
 use crate::change::Outcome;
@@ -28,6 +29,9 @@ const CONTACTS_MAX: usize = 10_000;
 /// are served between two of them.
 const CONTACTS_AT_ONCE_MAX: usize = 500;
 
+/// The fields of a request with many contacts.
+const BULK_FIELDS: [&str; 4] = ["mode", "atomic", "dryRun", "contacts"];
+
 type BulkBody = JsonBody<BULK_BODY_BYTES_MAX>;
 
 pub(super) async fn bulk(
@@ -37,8 +41,8 @@ pub(super) async fn bulk(
 ) -> Result<HttpResponse, Refusal> {
     let once = once(request.headers(), "bulk", body.bytes())?;
     // Thousands of contacts are parsed where it keeps nobody waiting.
-    let parsed = web::block(move || BulkRequest::parse(&body));
-    let BulkRequest { order, contacts } = parsed.await.map_err(|_| Error::Internal)??;
+    let head = web::block(move || Ok::<_, Invalid>((parse_order(&body)?, body)));
+    let (order, body) = head.await.map_err(|_| Error::Internal)??;
     let grant = match order.mode {
         BulkMode::Create => allowed.grant(),
         BulkMode::Upsert => {
@@ -46,20 +50,24 @@ pub(super) async fn bulk(
             wider.into_inner()?.grant()
         }
     };
+    let contacts = web::block(move || parse_contacts(&body));
+    let contacts = contacts.await.map_err(|_| Error::Internal)??;
     let results = Results::of(&contacts);
-    if order.atomic && results.wrong() > 0 {
-        return Ok(results.answer(order));
-    }
     let items: Vec<BulkItem> = valid(contacts);
+    // What will be refused as a whole is still tried, to explain every bad one.
+    let tried = BulkOrder {
+        dry_run: order.dry_run || (order.atomic && results.wrong() > 0),
+        ..order
+    };
     let store = allowed.store();
     let Some(once) = once else {
-        let outcomes = store_items(store, grant, order, items).await?;
+        let outcomes = store_items(store, grant, tried, items).await?;
         return Ok(results.with(outcomes).answer(order));
     };
     let render = move |outcomes: Result<Vec<(usize, ItemOutcome)>, Error>| {
         remembered(outcomes.map(|outcomes| results.with(outcomes).answer(order)))
     };
-    let answer = store.create_contacts_once(grant, once, order, items, render);
+    let answer = store.create_contacts_once(grant, once, tried, items, render);
     Ok(replay(answer.await?))
 }
 
@@ -95,48 +103,45 @@ async fn store_items(
     Ok(outcomes)
 }
 
-/// A request as it was sent: each contact, or what is wrong with it.
-struct BulkRequest {
-    order: BulkOrder,
-    contacts: Vec<(Option<Alias>, Result<NewContact, Invalid>)>,
+/// A contact as it was sent, or what is wrong with it; beside it its alias,
+/// where it has one, however wrong the rest is.
+type SentContact = (Option<Alias>, Result<NewContact, Invalid>);
+
+fn parse_order(body: &BulkBody) -> Result<BulkOrder, Invalid> {
+    let [mode, atomic, dry_run, _] = body.fields(BULK_FIELDS)?;
+    let mode = present(mode).map(|mode| decode_string(mode).and_then(Result::ok));
+    Ok(BulkOrder {
+        mode: match mode.as_ref().map(Option::as_deref) {
+            None | Some(Some("create")) => BulkMode::Create,
+            Some(Some("upsert")) => BulkMode::Upsert,
+            Some(_) => return Err(Invalid::BulkMode),
+        },
+        atomic: flag(atomic).ok_or(Invalid::BulkAtomic)?,
+        dry_run: flag(dry_run).ok_or(Invalid::BulkDryRun)?,
+    })
 }
 
-impl BulkRequest {
-    fn parse(body: &BulkBody) -> Result<Self, Invalid> {
-        let [mode, atomic, dry_run, contacts] =
-            body.fields(["mode", "atomic", "dryRun", "contacts"])?;
-        let order = BulkOrder {
-            mode: match mode.map(RawValue::get) {
-                None | Some("null" | "\"create\"") => BulkMode::Create,
-                Some("\"upsert\"") => BulkMode::Upsert,
-                Some(_) => return Err(Invalid::BulkMode),
-            },
-            atomic: flag(atomic).ok_or(Invalid::BulkAtomic)?,
-            dry_run: flag(dry_run).ok_or(Invalid::BulkDryRun)?,
-        };
-        let contacts = contacts.ok_or(Invalid::BulkContacts)?;
-        let contacts: Vec<&RawValue> =
-            serde_json::from_str(contacts.get()).map_err(|_| Invalid::BulkContacts)?;
-        if !(1..=CONTACTS_MAX).contains(&contacts.len()) {
-            return Err(Invalid::BulkContacts);
-        }
-        let mut first_uses: HashMap<Alias, usize> = HashMap::new();
-        let contacts = contacts.into_iter().enumerate();
-        let contacts = contacts.map(|(index, value)| {
-            let contact = parse_item(value).and_then(|contact| {
-                match first_uses.get(&contact.alias) {
-                    Some(first) => return Err(Invalid::AliasOfAnother(*first)),
-                    None => first_uses.insert(contact.alias.clone(), index),
-                };
-                Ok(contact)
-            });
-            (alias_of(value), contact)
-        });
-        Ok(Self {
-            order,
-            contacts: contacts.collect(),
-        })
+fn parse_contacts(body: &BulkBody) -> Result<Vec<SentContact>, Invalid> {
+    let [_, _, _, contacts] = body.fields(BULK_FIELDS)?;
+    let contacts = contacts.ok_or(Invalid::BulkContacts)?;
+    let contacts: Vec<&RawValue> =
+        serde_json::from_str(contacts.get()).map_err(|_| Invalid::BulkContacts)?;
+    if !(1..=CONTACTS_MAX).contains(&contacts.len()) {
+        return Err(Invalid::BulkContacts);
     }
+    let mut first_uses: HashMap<Alias, usize> = HashMap::new();
+    let contacts = contacts.into_iter().enumerate();
+    let contacts = contacts.map(|(index, value)| {
+        let contact = parse_item(value).and_then(|contact| {
+            match first_uses.get(&contact.alias) {
+                Some(first) => return Err(Invalid::AliasOfAnother(*first)),
+                None => first_uses.insert(contact.alias.clone(), index),
+            };
+            Ok(contact)
+        });
+        (alias_of(value), contact)
+    });
+    Ok(contacts.collect())
 }
 
 fn flag(value: Option<&RawValue>) -> Option<bool> {
@@ -154,14 +159,13 @@ fn parse_item(value: &RawValue) -> Result<NewContact, Invalid> {
     parse_contact(fields_of(value, FIELDS)?)
 }
 
-/// The alias of an item, where it has one, however wrong the rest is.
 fn alias_of(value: &RawValue) -> Option<Alias> {
     let [alias, ..] = fields_of(value, FIELDS).ok()?;
     let text = decode_string(alias?)?.ok()?;
     Alias::parse(&text).ok()
 }
 
-fn valid(contacts: Vec<(Option<Alias>, Result<NewContact, Invalid>)>) -> Vec<BulkItem> {
+fn valid(contacts: Vec<SentContact>) -> Vec<BulkItem> {
     let contacts = contacts.into_iter().enumerate();
     contacts
         .filter_map(|(index, (_, contact))| {
@@ -182,7 +186,7 @@ struct ItemResult {
 }
 
 impl Results {
-    fn of(contacts: &[(Option<Alias>, Result<NewContact, Invalid>)]) -> Self {
+    fn of(contacts: &[SentContact]) -> Self {
         let results = contacts.iter().map(|(alias, contact)| ItemResult {
             alias: alias.clone(),
             outcome: match contact {

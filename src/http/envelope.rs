@@ -5,10 +5,11 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
 use crate::error::{Error, Invalid};
+use crate::permission::Permission;
 
 /// After how many seconds a busy server is worth another try.
 const RETRY_AFTER_S: u64 = 1;
@@ -67,6 +68,9 @@ impl Refusal {
             | Self::BodyTooSlow
             | Self::MediaType
             | Self::ContentEncoding => {}
+        }
+        if let Self::Domain(Error::NotPermitted(permission)) = self {
+            response.extensions_mut().insert(*permission);
         }
         if let Some(wait_s) = self.retry_after_s(status) {
             response.insert_header((header::RETRY_AFTER, wait_s));
@@ -186,6 +190,11 @@ impl ResponseError for Refusal {
     }
 }
 
+/// The permission that an answer refuses, for the audit.
+pub(super) fn refused_permission<B>(answer: &HttpResponse<B>) -> Option<Permission> {
+    answer.extensions().get::<Permission>().copied()
+}
+
 /// What `WWW-Authenticate` says (RFC 6750, section 3).
 fn challenge(error: &Error) -> Option<HeaderValue> {
     let challenge = match error {
@@ -295,6 +304,14 @@ pub(super) fn many_by_cursor(
         limit,
         next,
     })
+}
+
+/// Begins an answer of ours that was given before.
+pub(super) fn again(status: u16) -> HttpResponseBuilder {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    response.content_type("application/json");
+    response
 }
 
 /// Answers every path that the route table does not have.

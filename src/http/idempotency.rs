@@ -1,10 +1,9 @@
 //! `Idempotency-Key`: a request that may be retried, and its one answer.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{HttpResponse, body};
 
-use super::envelope::Refusal;
+use super::envelope::{self, Refusal};
 use crate::error::Error;
 use crate::idempotency::{Once, RememberedAnswer};
 
@@ -47,9 +46,7 @@ pub(super) fn remembered(answer: Result<HttpResponse, Error>) -> RememberedAnswe
 
 /// Gives a remembered answer.
 pub(super) fn replay((answer, replayed): (RememberedAnswer, bool)) -> HttpResponse {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = HttpResponse::build(status);
-    response.content_type("application/json");
+    let mut response = envelope::again(answer.status);
     if let Some(etag) = answer.etag {
         response.insert_header((ETAG, etag));
     }

@@ -2,9 +2,12 @@
 
 use rusqlite::{Connection, params};
 
+use super::Store;
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
 use crate::audit::{Event, NewEvent};
+use crate::error::Error;
+use crate::key::Grant;
 use crate::moment::Moment;
 
 const INSERT: &str = "INSERT INTO audit (created_on, action, actor, target, permission)
@@ -16,6 +19,33 @@ const LIST: &str = "SELECT id, created_on, action, actor, target, permission FRO
     ORDER BY id DESC LIMIT ?1 OFFSET ?2";
 /// Refused permissions that are kept; changes of keys are kept for ever.
 const REFUSALS_MAX: i64 = 10_000;
+
+impl Store {
+    /// Writes an event of the audit down.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn record_event(&self, grant: Grant, event: NewEvent) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| insert(transaction, &event))
+            .await
+    }
+
+    /// Reads a page of the audit, the newest first, and how many events there are.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn events(
+        &self,
+        _grant: Grant,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Event>, u64), Error> {
+        self.readers
+            .list(move |connection| list(connection, offset, limit))
+            .await
+    }
+}
 
 /// Writes an event down.
 pub(super) fn insert(transaction: &Transaction<'_>, event: &NewEvent) -> Result<(), Failure> {

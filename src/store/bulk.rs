@@ -1,10 +1,56 @@
 //! Stores many contacts in one transaction.
 
-use super::contacts;
 use super::failure::Failure;
 use super::transaction::Transaction;
+use super::{Store, contacts, idempotency};
 use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
 use crate::change::{Condition, Outcome};
+use crate::error::Error;
+use crate::idempotency::{Once, RememberedAnswer};
+use crate::key::Grant;
+
+impl Store {
+    /// Stores many contacts in one transaction; what came of each, by its index.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn create_contacts(
+        &self,
+        grant: Grant,
+        order: BulkOrder,
+        items: Vec<BulkItem>,
+    ) -> Result<Vec<(usize, ItemOutcome)>, Error> {
+        let rows = items.len();
+        self.writer
+            .submit_rows(grant, rows, move |transaction| {
+                store(transaction, order, items)
+            })
+            .await
+    }
+
+    /// The same once, as [`Store::create_contact_once`].
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch`; those of every write.
+    pub async fn create_contacts_once(
+        &self,
+        grant: Grant,
+        once: Once,
+        order: BulkOrder,
+        items: Vec<BulkItem>,
+        render: impl FnOnce(Result<Vec<(usize, ItemOutcome)>, Error>) -> RememberedAnswer
+        + Send
+        + 'static,
+    ) -> Result<(RememberedAnswer, bool), Error> {
+        let rows = items.len();
+        self.writer
+            .submit_rows(grant, rows, move |transaction| {
+                let work = |transaction: &Transaction<'_>| store(transaction, order, items);
+                idempotency::once(transaction, grant.key(), &once, work, render)
+            })
+            .await
+    }
+}
 
 /// Stores each item by itself: a refused one never fails its neighbours. Where
 /// the order is atomic and one is refused, or it is a dry run, nothing stays.

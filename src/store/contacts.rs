@@ -5,9 +5,12 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure};
 use super::transaction::{Counter, Transaction};
+use super::{Store, idempotency};
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
 use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::Error;
+use crate::idempotency::{Once, RememberedAnswer};
+use crate::key::Grant;
 use crate::meta::Meta;
 use crate::moment::Moment;
 
@@ -21,6 +24,125 @@ const COUNT_BY_MSISDN: &str = "SELECT count(*) FROM contacts WHERE msisdn = ?1";
 const UPDATE: &str = "UPDATE contacts SET alias = ?2, msisdn = ?3, meta = ?4, updated_on = ?5
     WHERE id = ?1";
 const DELETE: &str = "DELETE FROM contacts WHERE id = ?1";
+
+impl Store {
+    /// Reads one contact.
+    ///
+    /// # Errors
+    /// `ContactNotFound`; those of every read.
+    pub fn contact(&self, _grant: Grant, key: &ContactKey) -> Result<FullContact, Error> {
+        self.readers
+            .read(|connection| find(connection, key))?
+            .ok_or(Error::ContactNotFound)
+    }
+
+    /// Stores a new contact under a new id.
+    ///
+    /// # Errors
+    /// `AliasTaken`; those of every write.
+    pub async fn create_contact(
+        &self,
+        grant: Grant,
+        contact: NewContact,
+    ) -> Result<FullContact, Error> {
+        self.writer
+            .submit(grant, move |transaction| insert(transaction, contact))
+            .await
+    }
+
+    /// The same once: a retry gets what `render` made of the first result, and
+    /// the second part of the answer says so.
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch`; those of every write.
+    pub async fn create_contact_once(
+        &self,
+        grant: Grant,
+        once: Once,
+        contact: NewContact,
+        render: impl FnOnce(Result<FullContact, Error>) -> RememberedAnswer + Send + 'static,
+    ) -> Result<(RememberedAnswer, bool), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                let work = |transaction: &Transaction<'_>| insert(transaction, contact);
+                idempotency::once(transaction, grant.key(), &once, work, render)
+            })
+            .await
+    }
+
+    /// Changes a contact; where nothing would change, nothing is written.
+    ///
+    /// # Errors
+    /// `ContactNotFound`, `ConditionFailed`, `AliasTaken`, or `Invalid` where a
+    /// merged meta is beyond its limits; those of every write.
+    pub async fn update_contact(
+        &self,
+        grant: Grant,
+        id: ContactId,
+        change: ContactChange,
+        condition: Condition,
+    ) -> Result<(FullContact, Outcome), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                update(transaction, id, &change, &condition)
+            })
+            .await
+    }
+
+    /// Creates a contact, or replaces the one that has its alias.
+    ///
+    /// # Errors
+    /// `ConditionFailed`; those of every write.
+    pub async fn put_contact(
+        &self,
+        grant: Grant,
+        contact: NewContact,
+        condition: Condition,
+    ) -> Result<(FullContact, Outcome), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                put(transaction, contact, &condition)
+            })
+            .await
+    }
+
+    /// The same once, as [`Store::create_contact_once`].
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch`; those of every write.
+    pub async fn put_contact_once(
+        &self,
+        grant: Grant,
+        once: Once,
+        contact: NewContact,
+        condition: Condition,
+        render: impl FnOnce(Result<(FullContact, Outcome), Error>) -> RememberedAnswer + Send + 'static,
+    ) -> Result<(RememberedAnswer, bool), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                let work = |transaction: &Transaction<'_>| put(transaction, contact, &condition);
+                idempotency::once(transaction, grant.key(), &once, work, render)
+            })
+            .await
+    }
+
+    /// Deletes the one contact that `key` names.
+    ///
+    /// # Errors
+    /// `ContactNotFound`, `NumberShared`, `ConditionFailed`; those of every write.
+    pub async fn delete_contact(
+        &self,
+        grant: Grant,
+        key: ContactKey,
+        condition: Condition,
+    ) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                delete(transaction, &key, &condition)
+            })
+            .await
+    }
+}
 
 /// What names one contact.
 #[derive(Clone, Debug)]

@@ -8,10 +8,10 @@ use rusqlite::params;
 
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
-use super::{Database, audit, keys};
+use super::{Database, Store, audit, keys};
 use crate::audit::{Action, NewEvent};
 use crate::error::Error;
-use crate::key::{ApiKey, KeyChange, KeyState, KeyTerms};
+use crate::key::{ApiKey, Grant, KeyChange, KeyState, KeyTerms};
 use crate::moment::Moment;
 use crate::permission::Permission;
 use crate::token::{KeyId, NewSecret};
@@ -31,6 +31,87 @@ const ANOTHER_HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM api_keys
         AND instr(' ' || permissions || ' ', ' ' || ?3 || ' ') > 0)";
 /// Who holds this can make keys of every other permission it has.
 const MANAGES_KEYS: Permission = Permission::CreateApiKeys;
+
+impl Store {
+    /// Stores a key that gives no more than the acting one has.
+    ///
+    /// # Errors
+    /// `NotPermitted`, `KeyWider`; those of every write.
+    pub async fn create_key(
+        &self,
+        grant: Grant,
+        secret: NewSecret,
+        terms: KeyTerms,
+    ) -> Result<(ApiKey, NewSecret), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                let actor = Some(grant.key());
+                let key = create(transaction, actor, &secret, terms)?;
+                Ok((key, secret))
+            })
+            .await
+    }
+
+    /// Changes a key that gives no more than the acting one has, before and after.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, `NotPermitted`, `KeyWider`, `KeyRevoked`; those of every write.
+    pub async fn update_key(
+        &self,
+        grant: Grant,
+        id: KeyId,
+        change: KeyChange,
+    ) -> Result<ApiKey, Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                update(transaction, Some(grant.key()), id, change)
+            })
+            .await
+    }
+
+    /// Gives a key a successor; the old one is good until the overlap ends.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, `NotPermitted`, `KeyWider`, `KeyNotActive`, `KeyRotated`;
+    /// those of every write.
+    pub async fn rotate_key(
+        &self,
+        grant: Grant,
+        id: KeyId,
+        secret: NewSecret,
+        overlap: Duration,
+    ) -> Result<(ApiKey, NewSecret), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                let actor = Some(grant.key());
+                let key = rotate(transaction, actor, id, &secret, overlap)?;
+                Ok((key, secret))
+            })
+            .await
+    }
+
+    /// Revokes a key; `force` for the last one that manages keys.
+    ///
+    /// # Errors
+    /// `KeyNotFound`, `LastManagingKey`; those of every write.
+    pub async fn revoke_key(&self, grant: Grant, id: KeyId, force: bool) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| {
+                revoke(transaction, Some(grant.key()), id, force)
+            })
+            .await
+    }
+
+    /// Writes down that the granted key was used.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn touch_key(&self, grant: Grant) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| touch(transaction, grant.key()))
+            .await
+    }
+}
 
 /// In whose name a key is changed: a key's, or the command line's.
 pub(super) type Actor = Option<KeyId>;

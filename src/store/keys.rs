@@ -3,11 +3,11 @@
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Database;
 use super::transaction::Counter;
+use super::{Database, Store};
 use crate::address::AddressRanges;
 use crate::error::Error;
-use crate::key::{ApiKey, Credential, KeyName, KeyTerms, Standing};
+use crate::key::{ApiKey, Credential, Grant, KeyName, KeyTerms, Standing};
 use crate::moment::Moment;
 use crate::permission::PermissionSet;
 use crate::token::{KeyId, SecretHash, Tag};
@@ -26,6 +26,51 @@ const LIST: &str = "SELECT id, name, permissions, expires_on, allowed_ips, rate_
 const NONE_EXISTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM api_keys)";
 /// SQLite's way to say: all of them.
 const NO_LIMIT: i64 = -1;
+
+impl Store {
+    /// Reads what decides over a request of the key `id`.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
+        self.readers.read(|connection| credential(connection, id))
+    }
+
+    /// Reads the key in whose name `grant` was given.
+    ///
+    /// # Errors
+    /// `KeyInvalid` where it is gone; those of every read.
+    pub fn own_key(&self, grant: Grant) -> Result<ApiKey, Error> {
+        self.readers
+            .read(|connection| find(connection, grant.key()))?
+            .ok_or(Error::KeyInvalid)
+    }
+
+    /// Reads a page of the keys, the oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn keys(
+        &self,
+        _grant: Grant,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<ApiKey>, u64), Error> {
+        self.readers
+            .list(move |connection| list(connection, offset, limit))
+            .await
+    }
+
+    /// Reads one key.
+    ///
+    /// # Errors
+    /// `KeyNotFound`; those of every read.
+    pub fn key(&self, _grant: Grant, id: KeyId) -> Result<ApiKey, Error> {
+        self.readers
+            .read(|connection| find(connection, id))?
+            .ok_or(Error::KeyNotFound)
+    }
+}
 
 impl Database {
     /// Whether there is no key at all, not even a revoked one.

@@ -6,9 +6,12 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 
+use super::Store;
 use super::contacts::contact;
 use super::transaction::Counter;
 use crate::contact::Contact;
+use crate::error::Error;
+use crate::key::Grant;
 use crate::meta::{Meta, has_member};
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
 
@@ -24,6 +27,18 @@ const HOLDS: &str = "(alias LIKE ? ESCAPE '\\' OR msisdn LIKE ? ESCAPE '\\')";
 /// Of a text with a NUL, at which LIKE would stop, and which no contact holds.
 const NOTHING: &str = "FALSE";
 const META_IS: &str = "meta_has_member(meta, ?, ?)";
+
+impl Store {
+    /// Reads a list of contacts.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn contacts(&self, _grant: Grant, selection: Selection) -> Result<Listed, Error> {
+        self.readers
+            .list(move |connection| list(connection, &selection))
+            .await
+    }
+}
 
 /// Teaches a connection the function by which lists filter metas.
 pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Error> {

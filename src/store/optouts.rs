@@ -2,10 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::Store;
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
 use crate::contact::Msisdn;
 use crate::error::Error;
+use crate::key::Grant;
 use crate::moment::Moment;
 use crate::optout::Optout;
 
@@ -14,6 +16,43 @@ const INSERT: &str = "INSERT INTO optouts (msisdn, created_on) VALUES (?1, ?2)";
 const DELETE: &str = "DELETE FROM optouts WHERE msisdn = ?1";
 const LIST: &str = "SELECT msisdn, created_on FROM optouts
     ORDER BY created_on, msisdn LIMIT ?1 OFFSET ?2";
+
+impl Store {
+    /// Opts a number out; opting out again answers the first record.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn create_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<Optout, Error> {
+        self.writer
+            .submit(grant, move |transaction| insert(transaction, msisdn))
+            .await
+    }
+
+    /// Takes an opt-out back.
+    ///
+    /// # Errors
+    /// `OptoutNotFound`; those of every write.
+    pub async fn delete_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<(), Error> {
+        self.writer
+            .submit(grant, move |transaction| delete(transaction, &msisdn))
+            .await
+    }
+
+    /// Reads a page of the opt-outs, the oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// Those of every read and every list.
+    pub async fn optouts(
+        &self,
+        _grant: Grant,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Optout>, u64), Error> {
+        self.readers
+            .list(move |connection| list(connection, offset, limit))
+            .await
+    }
+}
 
 /// Opts a number out; one that is already keeps its first record.
 pub(super) fn insert(transaction: &Transaction<'_>, msisdn: Msisdn) -> Result<Optout, Failure> {

@@ -165,17 +165,17 @@ fn a_key_expires_while_it_is_used() {
     let key = make_key(
         &server.database,
         &["create:Contacts"],
-        &["--expires-in", "2s"],
+        &["--expires-in", "5s"],
     );
     let made = Instant::now();
     assert_eq!(server.create(&key, contact(0)).status, 200);
     let mut number = 1;
     while server.create(&key, contact(number)).status == 200 {
-        assert!(made.elapsed() < Duration::from_secs(4), "still let in");
+        assert!(made.elapsed() < Duration::from_secs(9), "still let in");
         number += 1;
     }
     assert!(
-        made.elapsed() > Duration::from_millis(1500),
+        made.elapsed() > Duration::from_millis(3500),
         "refused too early"
     );
 }

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::harness::{PERMISSIONS, Reply, Server};
 
 /// Method, path, and the permissions in the order in which they are checked.
-const CALLS: [(&str, &str, &[&str]); 30] = [
+const CALLS: [(&str, &str, &[&str]); 34] = [
     ("POST", "/addressbook/contacts", &["create:Contacts"]),
     ("POST", "/contacts", &["create:Contacts"]),
     ("GET", "/addressbook/contacts", &["read:Contacts"]),
@@ -34,6 +34,10 @@ const CALLS: [(&str, &str, &[&str]); 30] = [
     ),
     ("DELETE", "/addressbook/contacts/1", &["delete:Contacts"]),
     ("DELETE", "/contacts/1", &["delete:Contacts"]),
+    ("POST", "/addressbook/contacts/bulk", &["create:Contacts"]),
+    ("POST", "/contacts/bulk", &["create:Contacts"]),
+    ("POST", "/addressbook/contacts/resolve", &["read:Contacts"]),
+    ("POST", "/contacts/resolve", &["read:Contacts"]),
     ("HEAD", "/contacts", &["read:Contacts"]),
     ("GET", "/addressbook/optouts", &["read:Optouts"]),
     ("POST", "/addressbook/optouts", &["create:Optouts"]),

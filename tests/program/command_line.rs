@@ -125,7 +125,7 @@ fn revoking_twice_is_fine_and_revoking_nothing_is_not() {
     let errors = String::from_utf8(a_whole_token.stderr).unwrap();
     assert_eq!(
         errors,
-        "addressbook: an id has 12 letters and digits, those after abk_ in the token\n"
+        "addressbook: a token does not belong on the command line, name the key by its id: the 12 letters and digits after abk_\n"
     );
 }
 
