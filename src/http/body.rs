@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::envelope::Refusal;
 use super::observe::BodyRead;
-use crate::error::Invalid;
+use crate::error::{Error, Invalid};
 use crate::json::Members;
 
 /// How long a body may take to arrive; less than a stopping server waits, so
@@ -126,6 +126,17 @@ pub(super) fn fields_of<'a, const FIELDS: usize>(
         }
     }
     Ok(fields)
+}
+
+/// Does work of many milliseconds on a thread where it keeps nobody waiting.
+///
+/// # Errors
+/// The work's own, or `Internal` where it panicked.
+pub(super) async fn off_the_worker<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Invalid> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = web::block(work).await.map_err(|_| Error::Internal)?;
+    Ok(done?)
 }
 
 fn shown(name: &str) -> String {

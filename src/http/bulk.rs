@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::auth::{Allowed, CreateContacts, PutContacts};
-use super::body::{JsonBody, fields_of};
+use super::body::{JsonBody, fields_of, off_the_worker};
 use super::contacts::{FIELDS, outcome_word, parse_contact};
 use super::envelope::{ErrorBody, Refusal};
 use super::fields::present;
@@ -17,6 +17,7 @@ use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
 use crate::change::Outcome;
 use crate::contact::{Alias, ContactId, NewContact};
 use crate::error::{Error, Invalid};
+use crate::idempotency::Once;
 use crate::json::decode_string;
 use crate::key::Grant;
 use crate::store::Store;
@@ -40,9 +41,7 @@ pub(super) async fn bulk(
     body: BulkBody,
 ) -> Result<HttpResponse, Refusal> {
     let once = once(request.headers(), "bulk", body.bytes())?;
-    // Thousands of contacts are parsed where it keeps nobody waiting.
-    let head = web::block(move || Ok::<_, Invalid>((parse_order(&body)?, body)));
-    let (order, body) = head.await.map_err(|_| Error::Internal)??;
+    let (order, body) = off_the_worker(move || Ok((parse_order(&body)?, body))).await?;
     let grant = match order.mode {
         BulkMode::Create => allowed.grant(),
         BulkMode::Upsert => {
@@ -50,8 +49,17 @@ pub(super) async fn bulk(
             wider.into_inner()?.grant()
         }
     };
-    let contacts = web::block(move || parse_contacts(&body));
-    let contacts = contacts.await.map_err(|_| Error::Internal)??;
+    let contacts = off_the_worker(move || parse_contacts(&body)).await?;
+    store_and_answer(allowed.store(), grant, once, order, contacts).await
+}
+
+async fn store_and_answer(
+    store: &Store,
+    grant: Grant,
+    once: Option<Once>,
+    order: BulkOrder,
+    contacts: Vec<SentContact>,
+) -> Result<HttpResponse, Refusal> {
     let results = Results::of(&contacts);
     let items: Vec<BulkItem> = valid(contacts);
     // What will be refused as a whole is still tried, to explain every bad one.
@@ -59,7 +67,6 @@ pub(super) async fn bulk(
         dry_run: order.dry_run || (order.atomic && results.wrong() > 0),
         ..order
     };
-    let store = allowed.store();
     let Some(once) = once else {
         let outcomes = store_items(store, grant, tried, items).await?;
         return Ok(results.with(outcomes).answer(order));

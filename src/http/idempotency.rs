@@ -4,7 +4,7 @@ use actix_web::http::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH
 use actix_web::{HttpResponse, body};
 
 use super::envelope::{self, Refusal};
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 use crate::idempotency::{Once, RememberedAnswer};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -20,7 +20,7 @@ pub(super) fn once(headers: &HeaderMap, what: &str, sent: &[u8]) -> Result<Optio
         return Ok(None);
     };
     if names.next().is_some() {
-        return Err(crate::error::Invalid::IdempotencyKey.into());
+        return Err(Invalid::IdempotencyKey.into());
     }
     let header = |name| headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
     let parts = [

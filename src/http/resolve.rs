@@ -1,11 +1,11 @@
 //! What a sender needs of its recipients in one call.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::auth::{Allowed, ReadContacts};
-use super::body::JsonBody;
+use super::body::{JsonBody, off_the_worker};
 use super::contacts::raw;
 use super::envelope::Refusal;
 use super::fields::present;
@@ -26,12 +26,10 @@ pub(super) async fn resolve(
     allowed: Allowed<ReadContacts>,
     body: ResolveBody,
 ) -> Result<HttpResponse, Refusal> {
-    let parsed = web::block(move || parse(&body));
-    let (recipients, template) = parsed.await.map_err(|_| Error::Internal)??;
+    let (recipients, template) = off_the_worker(move || parse(&body)).await?;
     let store = allowed.store();
     let resolved = store.resolve(allowed.grant(), recipients, template).await?;
-    let written = web::block(move || write(&resolved));
-    let answer = written.await.map_err(|_| Error::Internal)??;
+    let answer = off_the_worker(move || Ok(write(&resolved))).await??;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(answer))
