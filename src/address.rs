@@ -2,7 +2,7 @@
 //! from where a request really comes.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -123,7 +123,9 @@ pub fn client_address<'a>(
         if !trusted_proxies.contain(client) {
             break;
         }
-        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+        let hop = hop.trim();
+        let with_port = || hop.parse().map(|address: SocketAddr| address.ip());
+        let Ok(address) = hop.parse().or_else(|_| with_port()) else {
             break;
         };
         client = address.to_canonical();
@@ -229,6 +231,8 @@ mod tests {
             client("10.0.0.1", &["1.1.1.1", "198.51.100.7"]),
             "198.51.100.7"
         );
+        assert_eq!(client("10.0.0.1", &["198.51.100.7:5678"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::7]:80"]), "2001:db8::7");
         assert_eq!(client("10.0.0.1", &["nonsense"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client("::ffff:10.0.0.1", &["2001:db8::7"]), "2001:db8::7");

@@ -90,10 +90,10 @@ pub enum Error {
     #[error("The storage failed, nothing was stored, try again")]
     StorageFailed,
     /// Too many lists run at once.
-    #[error("Too many lists are being read, try again")]
+    #[error("Too many large reads are under way, try again")]
     ListsBusy,
     /// A list was interrupted at its time limit.
-    #[error("The list took too long, narrow it down or page through it by cursor")]
+    #[error("The read took too long, ask for less at once")]
     ListTooSlow,
     /// The storage failed while reading.
     #[error("The storage cannot be read, try again")]

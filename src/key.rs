@@ -280,7 +280,7 @@ impl Grant {
 }
 
 /// Whether a limit lies beyond another; none lies beyond all.
-fn is_beyond<T: Ord>(limit: Option<T>, own: Option<T>) -> bool {
+pub fn is_beyond<T: Ord>(limit: Option<T>, own: Option<T>) -> bool {
     match (limit, own) {
         (_, None) => false,
         (None, Some(_)) => true,

@@ -2,6 +2,7 @@
 //! what a value holds is never expanded again.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
@@ -18,13 +19,22 @@ const CLOSING: &str = "}}";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
+    /// The names of all placeholders, each once, in the order of the text.
+    names: Vec<Name>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    /// What stands between the braces.
-    Placeholder(String),
+    /// Its place among the names.
+    Placeholder(usize),
+}
+
+/// What stands between the braces, and the same without regard to case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name {
+    exact: String,
+    folded: String,
 }
 
 /// A text for one contact.
@@ -46,7 +56,10 @@ impl Template {
         if !(1..=TEXT_CHARACTERS_MAX).contains(&text.chars().count()) {
             return Err(Invalid::Text);
         }
-        let mut parts = Vec::new();
+        let mut template = Self {
+            parts: Vec::new(),
+            names: Vec::new(),
+        };
         let mut rest = text;
         while let Some(start) = rest.find(OPENING) {
             let Some(length) = rest[start..].find(CLOSING) else {
@@ -54,46 +67,57 @@ impl Template {
             };
             let end = start + length;
             let opening = rest[..end].rfind(OPENING).unwrap_or(start);
-            parts.push(Part::Literal(rest[..opening].to_owned()));
-            let name = &rest[opening + OPENING.len()..end];
-            parts.push(Part::Placeholder(name.to_owned()));
+            let literal = rest[..opening].to_owned();
+            template.parts.push(Part::Literal(literal));
+            template.push_placeholder(&rest[opening + OPENING.len()..end]);
             rest = &rest[end + CLOSING.len()..];
         }
-        parts.push(Part::Literal(rest.to_owned()));
-        Ok(Self { parts })
+        template.parts.push(Part::Literal(rest.to_owned()));
+        Ok(template)
+    }
+
+    fn push_placeholder(&mut self, name: &str) {
+        let known = self.names.iter().position(|known| known.exact == name);
+        let at = known.unwrap_or(self.names.len());
+        if known.is_none() {
+            self.names.push(Name {
+                exact: name.to_owned(),
+                folded: name.to_lowercase(),
+            });
+        }
+        self.parts.push(Part::Placeholder(at));
     }
 
     /// Fills the placeholders from a contact.
     pub fn render(&self, full: &FullContact) -> Rendered {
         let members = serde_json::from_str(full.meta.as_json());
-        let values = Values {
-            full,
-            members: members.map_or_else(|_| Vec::new(), |Members(members)| members),
-        };
-        let mut rendered = Rendered {
-            text: String::new(),
-            missing: Vec::new(),
-        };
+        let members = members.map_or_else(|_| Vec::new(), |Members(members)| members);
+        let values = Values::of(full, &members);
+        // Each name once, however often it stands in the text.
+        let filled: Vec<Option<Cow<'_, str>>> =
+            self.names.iter().map(|name| values.find(name)).collect();
+        let mut text = String::new();
         for part in &self.parts {
             match part {
-                Part::Literal(text) => rendered.text.push_str(text),
-                Part::Placeholder(name) => match values.of(name) {
-                    Some(value) => rendered.text.push_str(&value),
-                    None => rendered.leave_standing(name),
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Placeholder(at) => match &filled[*at] {
+                    Some(value) => text.push_str(value),
+                    None => {
+                        text.push_str(OPENING);
+                        text.push_str(&self.names[*at].exact);
+                        text.push_str(CLOSING);
+                    }
                 },
             }
         }
-        rendered
-    }
-}
-
-impl Rendered {
-    fn leave_standing(&mut self, name: &str) {
-        self.text.push_str(OPENING);
-        self.text.push_str(name);
-        self.text.push_str(CLOSING);
-        if !self.missing.iter().any(|known| known == name) {
-            self.missing.push(name.to_owned());
+        let missing = self
+            .names
+            .iter()
+            .zip(&filled)
+            .filter(|(_, value)| value.is_none());
+        Rendered {
+            text,
+            missing: missing.map(|(name, _)| name.exact.clone()).collect(),
         }
     }
 }
@@ -101,26 +125,41 @@ impl Rendered {
 /// What a contact has to fill in.
 struct Values<'a> {
     full: &'a FullContact,
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    exact: HashMap<&'a str, &'a RawValue>,
+    /// By names without regard to case; nothing for two that differ in case alone.
+    folded: HashMap<String, Option<&'a RawValue>>,
 }
 
-impl Values<'_> {
+impl<'a> Values<'a> {
+    fn of(full: &'a FullContact, members: &'a [(Cow<'a, str>, &'a RawValue)]) -> Self {
+        let mut folded: HashMap<String, Option<&RawValue>> = HashMap::new();
+        for (name, value) in members {
+            folded
+                .entry(name.to_lowercase())
+                .and_modify(|ambiguous| *ambiguous = None)
+                .or_insert(Some(value));
+        }
+        Self {
+            full,
+            exact: members
+                .iter()
+                .map(|(name, value)| (name.as_ref(), *value))
+                .collect(),
+            folded,
+        }
+    }
+
     /// A member of `meta` by its exact name, else the one of this name in any
     /// case, else the alias or the number.
-    fn of(&self, name: &str) -> Option<Cow<'_, str>> {
-        if let Some((_, value)) = self.members.iter().find(|(known, _)| known == name) {
+    fn find(&self, name: &Name) -> Option<Cow<'a, str>> {
+        if let Some(value) = self.exact.get(name.exact.as_str()) {
             return written(value);
         }
-        let folded = name.to_lowercase();
-        let mut alike = self
-            .members
-            .iter()
-            .filter(|(known, _)| known.to_lowercase() == folded);
         // Of two that differ in case alone, neither is meant for sure.
-        if let (Some((_, value)), None) = (alike.next(), alike.next()) {
+        if let Some(Some(value)) = self.folded.get(&name.folded) {
             return written(value);
         }
-        match folded.as_str() {
+        match name.folded.as_str() {
             "alias" => Some(self.full.contact.alias.as_str().into()),
             "msisdn" => Some(self.full.contact.msisdn.as_str().into()),
             _ => None,
@@ -232,9 +271,11 @@ mod tests {
             let template = Template::parse(&text).expect("a text");
             let expected: String = template.parts.iter().map(|part| match part {
                 Part::Literal(text) => text.clone(),
-                Part::Placeholder(name) if name == "N" => value.clone(),
-                Part::Placeholder(name) if name == "A" => "{{N}}".to_owned(),
-                Part::Placeholder(name) => format!("{{{{{name}}}}}"),
+                Part::Placeholder(at) => match template.names[*at].exact.as_str() {
+                    "N" => value.clone(),
+                    "A" => "{{N}}".to_owned(),
+                    name => format!("{{{{{name}}}}}"),
+                },
             }).collect();
             prop_assert_eq!(filled, expected);
         }
@@ -246,7 +287,7 @@ mod tests {
             let template = Template::parse(&text).expect("a text");
             for part in &template.parts {
                 match part {
-                    Part::Placeholder(name) => prop_assert!(missing.contains(name)),
+                    Part::Placeholder(at) => prop_assert!(missing.contains(&template.names[*at].exact)),
                     // What is left holds no whole placeholder.
                     Part::Literal(text) => {
                         let opened = text.find("{{").map(|at| text[at..].contains("}}"));

@@ -51,7 +51,10 @@ fn create(arguments: &KeyCreate) -> Result<(), CommandError> {
     let mut database = open(&arguments.database)?;
     let secret = NewSecret::generate()?;
     database.create_key(&secret, &terms)?;
-    hand_out(&mut database, &secret)
+    print_token(&secret).or_else(|error| {
+        database.revoke_key(secret.token.id())?;
+        Err(CommandError::TokenUnprinted(error))
+    })
 }
 
 fn update(arguments: &KeyUpdate) -> Result<(), CommandError> {
@@ -88,20 +91,20 @@ fn rotate(arguments: &KeyRotate) -> Result<(), CommandError> {
         return Err(CommandError::OverlapTooLong);
     }
     let (mut database, id) = open_named(&arguments.named)?;
+    let old = database.key(id)?;
     let secret = NewSecret::generate()?;
     database.rotate_key(id, &secret, arguments.overlap)?;
-    hand_out(&mut database, &secret)
-}
-
-/// Prints the token alone.
-fn hand_out(database: &mut Database, secret: &NewSecret) -> Result<(), CommandError> {
-    let mut out = stdout().lock();
-    let printed = writeln!(out, "{}", secret.token.expose()).and_then(|()| out.flush());
-    printed.or_else(|error| {
-        // A key that nobody has must not stay.
-        database.revoke_key(secret.token.id())?;
+    print_token(&secret).or_else(|error| {
+        database.undo_rotation(&old, secret.token.id())?;
         Err(CommandError::TokenUnprinted(error))
     })
+}
+
+/// Prints the token alone. Where that fails, nobody has the key, and it must not stay.
+fn print_token(secret: &NewSecret) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "{}", secret.token.expose())?;
+    out.flush()
 }
 
 fn expiry(duration: Duration) -> Result<Moment, CommandError> {

@@ -39,7 +39,7 @@ pub enum CommandError {
     #[error("an id has 12 letters and digits, those after abk_ in the token")]
     NoKeyId,
     /// The new key's token reached nobody.
-    #[error("cannot print the token, the key is revoked: {0}")]
+    #[error("cannot print the token, the new key is revoked: {0}")]
     TokenUnprinted(std::io::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]

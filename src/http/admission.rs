@@ -194,7 +194,7 @@ impl State {
             return;
         };
         let store = Arc::clone(&self.store);
-        // Nobody waits for it, and the next use tries again where it fails.
+        // Nobody waits for it; where it fails, a use in the next minute tries again.
         rt::spawn(async move { store.touch_key(grant).await });
     }
 

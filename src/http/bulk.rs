@@ -67,7 +67,8 @@ async fn store_and_answer(
         dry_run: order.dry_run || (order.atomic && results.wrong() > 0),
         ..order
     };
-    let Some(once) = once else {
+    // A dry run writes nothing that could happen twice.
+    let Some(once) = once.filter(|_| !order.dry_run) else {
         let outcomes = store_items(store, grant, tried, items).await?;
         return Ok(results.with(outcomes).answer(order));
     };

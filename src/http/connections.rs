@@ -21,6 +21,8 @@ use actix_web::web::Bytes;
 const IDLE_MAX: Duration = Duration::from_secs(20);
 /// From an answer that refuses a body to the end of the connection.
 const REFUSED_MAX: Duration = Duration::from_secs(1);
+/// Bytes of an answer that a client has [`IDLE_MAX`] to take.
+const SLICE_BYTES_MAX: usize = 64 * 1024;
 /// How often overdue connections are looked for.
 const PATROL_EVERY: Duration = Duration::from_millis(250);
 /// Stands for: a request is running, which has limits of its own.
@@ -104,9 +106,12 @@ fn elapsed_ms(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(NEVER)
 }
 
-/// An answer's body, which lets the connection's time run once it is sent.
+/// An answer's body, which keeps the connection's time while it is sent: handed
+/// out in slices, each of which has to be taken within [`IDLE_MAX`].
 pub(super) struct TimedBody {
     body: BoxBody,
+    /// What is left of the chunk that is being handed out.
+    chunk: Bytes,
     connection: Option<Arc<Connection>>,
     then_stay: Duration,
 }
@@ -117,17 +122,22 @@ impl TimedBody {
         let then_stay = if closing { REFUSED_MAX } else { IDLE_MAX };
         Self {
             body,
+            chunk: Bytes::new(),
             connection,
             then_stay,
+        }
+    }
+
+    fn stay(&self, duration: Duration) {
+        if let Some(connection) = &self.connection {
+            connection.stay(duration);
         }
     }
 }
 
 impl Drop for TimedBody {
     fn drop(&mut self) {
-        if let Some(connection) = &self.connection {
-            connection.stay(self.then_stay);
-        }
+        self.stay(self.then_stay);
     }
 }
 
@@ -142,6 +152,15 @@ impl MessageBody for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(context)
+        if self.chunk.is_empty() {
+            match Pin::new(&mut self.body).poll_next(context) {
+                Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,
+                other => return other,
+            }
+        }
+        let slice_bytes = self.chunk.len().min(SLICE_BYTES_MAX);
+        let slice = self.chunk.split_to(slice_bytes);
+        self.stay(IDLE_MAX);
+        Poll::Ready(Some(Ok(slice)))
     }
 }

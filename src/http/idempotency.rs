@@ -22,13 +22,11 @@ pub(super) fn once(headers: &HeaderMap, what: &str, sent: &[u8]) -> Result<Optio
     if names.next().is_some() {
         return Err(Invalid::IdempotencyKey.into());
     }
-    let header = |name| headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
-    let parts = [
-        what.as_bytes(),
-        header(IF_MATCH),
-        header(IF_NONE_MATCH),
-        sent,
-    ];
+    let mut parts = vec![what.as_bytes(), sent];
+    for condition in [IF_MATCH, IF_NONE_MATCH] {
+        parts.push(b"condition");
+        parts.extend(headers.get_all(condition).map(HeaderValue::as_bytes));
+    }
     Ok(Some(Once::new(name.as_bytes(), &parts)?))
 }
 

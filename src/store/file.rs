@@ -146,8 +146,11 @@ pub(super) fn exists(path: &Path) -> Result<bool, OpenError> {
 /// directory is made where there is none.
 ///
 /// # Errors
-/// `Io`.
+/// `Io`, `Storage` for a path that SQLite could not name.
 pub fn locate(path: &Path) -> Result<PathBuf, OpenError> {
+    if path.to_str().is_none() {
+        return Err(OpenError::storage(path, "the path is not UTF-8"));
+    }
     let failed = |error| OpenError::io(path, error);
     files::create_directory_of(path).map_err(failed)?;
     if exists(path)? {

@@ -19,8 +19,8 @@ const FORGET: &str = "DELETE FROM idempotency WHERE (key_id, name) IN
     (SELECT key_id, name FROM idempotency WHERE created_on <= ?1 ORDER BY created_on LIMIT ?2)";
 /// How long an answer is remembered: 24 hours.
 const REMEMBERED_MS: i64 = 24 * 60 * 60 * 1000;
-/// Answers forgotten by one that is remembered: more than one, so they go away.
-const FORGOTTEN_MAX: usize = 10;
+/// Answers forgotten at once; more than one for each that is remembered.
+const FORGOTTEN_MAX: usize = 100;
 
 /// Does `work` and remembers what `render` makes of its result, or answers as
 /// the first time. The second part says whether it is a replay.
@@ -45,9 +45,7 @@ pub(super) fn once<T>(
         Err(Failure::Refused(error)) => render(Err(error)),
         Err(Failure::Storage(error)) => return Err(Failure::Storage(error)),
     };
-    transaction
-        .prepare_cached(FORGET)?
-        .execute(params![now - REMEMBERED_MS, FORGOTTEN_MAX])?;
+    forget(transaction)?;
     transaction.prepare_cached(INSERT)?.execute(params![
         key.as_str(),
         once.name(),
@@ -58,6 +56,14 @@ pub(super) fn once<T>(
         answer.body,
     ])?;
     Ok((answer, false))
+}
+
+/// Forgets some of the answers whose time is over.
+pub(super) fn forget(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    let over = Moment::now().millis() - REMEMBERED_MS;
+    let values = params![over, FORGOTTEN_MAX];
+    transaction.prepare_cached(FORGET)?.execute(values)?;
+    Ok(())
 }
 
 fn find(

@@ -8,10 +8,10 @@ use rusqlite::params;
 
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
-use super::{Database, Store, audit, keys};
+use super::{Database, Store, audit, idempotency, keys};
 use crate::audit::{Action, NewEvent};
 use crate::error::Error;
-use crate::key::{ApiKey, Grant, KeyChange, KeyState, KeyTerms};
+use crate::key::{ApiKey, Grant, KeyChange, KeyState, KeyTerms, is_beyond};
 use crate::moment::Moment;
 use crate::permission::Permission;
 use crate::token::{KeyId, NewSecret};
@@ -27,7 +27,7 @@ const REVOKE: &str = "UPDATE api_keys SET revoked_on = ?2 WHERE id = ?1";
 const TOUCH: &str = "UPDATE api_keys SET last_used_on = ?2 WHERE id = ?1";
 /// Another key that is good and holds a permission; names are whole words.
 const ANOTHER_HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM api_keys
-    WHERE id <> ?1 AND revoked_on IS NULL AND (expires_on IS NULL OR expires_on > ?2)
+    WHERE id <> ?1 AND revoked_on IS NULL AND replaced_by IS NULL AND (expires_on IS NULL OR expires_on > ?2)
         AND instr(' ' || permissions || ' ', ' ' || ?3 || ' ') > 0)";
 /// Who holds this can make keys of every other permission it has.
 const MANAGES_KEYS: Permission = Permission::CreateApiKeys;
@@ -166,6 +166,21 @@ impl Database {
         self.transaction(|transaction| rotate(transaction, None, id, secret, overlap))
     }
 
+    /// Takes a rotation back whose token reached nobody: the old key is as it
+    /// was, its successor revoked.
+    ///
+    /// # Errors
+    /// Those of every transaction.
+    pub fn undo_rotation(&mut self, old: &ApiKey, successor: KeyId) -> Result<(), Error> {
+        self.transaction(|transaction| {
+            let expires_on = old.terms.expires_on.map(Moment::millis);
+            let values = params![old.id.as_str(), expires_on, None::<&str>];
+            transaction.prepare_cached(REPLACE)?.execute(values)?;
+            record(transaction, Action::KeyUpdated, None, old.id)?;
+            revoke(transaction, None, successor, true)
+        })
+    }
+
     /// Revokes a key, also the last that manages keys: the command line can
     /// always make another.
     ///
@@ -199,6 +214,9 @@ pub(super) fn update(
     must_cover(transaction, actor, &[&key.terms, &terms])?;
     if key.revoked_on.is_some() {
         return Err(Error::KeyRevoked.into());
+    }
+    if key.replaced_by.is_some() && is_beyond(terms.expires_on, key.terms.expires_on) {
+        return Err(Error::KeyRotated.into());
     }
     if terms == key.terms {
         return Ok(key);
@@ -271,11 +289,12 @@ pub(super) fn revoke(
     record(transaction, Action::KeyRevoked, actor, id)
 }
 
-/// Writes down that a key was used.
+/// Writes down that a key was used, and forgets answers that are over: while
+/// keys are used, this happens every minute.
 pub(super) fn touch(transaction: &Transaction<'_>, id: KeyId) -> Result<(), Failure> {
     let values = params![id.as_str(), Moment::now().millis()];
     transaction.prepare_cached(TOUCH)?.execute(values)?;
-    Ok(())
+    Ok(idempotency::forget(transaction)?)
 }
 
 /// Whether the acting key covers all of `terms`; the command line covers everything.
@@ -286,6 +305,9 @@ fn must_cover(
 ) -> Result<(), Failure> {
     let Some(actor) = actor else { return Ok(()) };
     let acting = keys::find(transaction, actor)?.ok_or(Error::KeyInvalid)?;
+    if acting.state(Moment::now()) != KeyState::Active {
+        return Err(Error::KeyInvalid.into());
+    }
     for covered in terms {
         acting.terms.cover(covered)?;
     }
@@ -326,6 +348,7 @@ fn record(
     actor: Actor,
     target: KeyId,
 ) -> Result<(), Failure> {
+    transaction.note_key_change();
     let event = NewEvent {
         action,
         actor,

@@ -52,22 +52,25 @@ fn take_step(connection: &Connection, step: u32) -> Result<(), rusqlite::Error> 
     transaction.commit()
 }
 
-/// Copies the file whole, log included, to the disk. A copy that is there was
-/// made by an earlier start whose steps did not finish: it is made anew.
+/// Copies the file whole, log included, to the disk, under another name until it
+/// is complete. A copy that is there was made by an earlier start whose steps
+/// did not finish: it is made anew.
 fn copy(connection: &Connection, path: &Path, version: u32) -> Result<PathBuf, OpenError> {
     let target = files::beside(path, &format!(".schema-{version}"));
-    match fs::remove_file(&target) {
+    let draft = files::beside(&target, ".new");
+    match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(OpenError::io(&target, error));
+            return Err(OpenError::io(&draft, error));
         }
         _ => {}
     }
-    files::create_private(&target).map_err(|error| OpenError::io(&target, error))?;
+    files::create_private(&draft).map_err(|error| OpenError::io(&draft, error))?;
     connection
-        .execute("VACUUM INTO ?1", [target.to_string_lossy()])
-        .map_err(|error| OpenError::storage(&target, error))?;
-    File::open(&target)
+        .execute("VACUUM INTO ?1", [draft.to_string_lossy()])
+        .map_err(|error| OpenError::storage(&draft, error))?;
+    File::open(&draft)
         .and_then(|copy| copy.sync_all())
+        .and_then(|()| fs::rename(&draft, &target))
         .map_err(|error| OpenError::io(&target, error))?;
     files::sync_directory_of(path).map_err(|error| OpenError::io(path, error))?;
     Ok(target)

@@ -17,8 +17,10 @@ use crate::error::Error;
 
 /// How long a read waits for a connection of the pool.
 const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Lists that are read at once.
-const LISTS_MAX: usize = 2;
+/// Lists that are read at once, and requests resolved beside them: neither keeps
+/// the other waiting.
+const LISTS_MAX: u32 = 2;
+const RESOLVES_MAX: u32 = 1;
 /// How long a list waits for its turn, and how long it may then take.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -30,6 +32,7 @@ const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 pub(super) struct Readers {
     pool: Pool<SqliteConnectionManager>,
     lists: Arc<Semaphore>,
+    resolves: Arc<Semaphore>,
 }
 
 impl Readers {
@@ -41,16 +44,16 @@ impl Readers {
                 database::configure(connection)?;
                 list::add_functions(connection)
             });
-        let lists_max = u32::try_from(LISTS_MAX).unwrap_or(u32::MAX);
         let pool = Pool::builder()
-            .max_size(inline_max.saturating_add(lists_max))
+            .max_size(inline_max.saturating_add(LISTS_MAX + RESOLVES_MAX))
             .test_on_check_out(false)
             .connection_timeout(CONNECTION_WAIT_MAX)
             .build(manager)
             .map_err(|error| error.to_string())?;
         Ok(Self {
             pool,
-            lists: Arc::new(Semaphore::new(LISTS_MAX)),
+            lists: Arc::new(Semaphore::new(LISTS_MAX as usize)),
+            resolves: Arc::new(Semaphore::new(RESOLVES_MAX as usize)),
         })
     }
 
@@ -68,7 +71,23 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let turn = timeout(LIST_WAIT_MAX, Arc::clone(&self.lists).acquire_owned())
+        self.in_turn(&self.lists, query).await
+    }
+
+    /// The same for resolving, which has turns of its own.
+    pub(super) async fn resolve<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.in_turn(&self.resolves, query).await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        turns: &Arc<Semaphore>,
+        query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let turn = timeout(LIST_WAIT_MAX, Arc::clone(turns).acquire_owned())
             .await
             .map_err(|_| Error::ListsBusy)?
             .map_err(|_| Error::Internal)?;
@@ -105,12 +124,21 @@ fn within_time<T>(
     let begun = Instant::now();
     let too_long = move || begun.elapsed() > LIST_TIME_MAX;
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(too_long))?;
+    let _limit = TimeLimit(connection);
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
-    let listed = query(&transaction);
-    drop(transaction);
-    connection.progress_handler(0, None::<fn() -> bool>)?;
-    listed
+    query(&transaction)
+}
+
+/// Takes the limit off a connection before others use it, whatever happened.
+struct TimeLimit<'c>(&'c Connection);
+
+impl Drop for TimeLimit<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.progress_handler(0, None::<fn() -> bool>) {
+            failure::log(&error, "a time limit could not be taken off");
+        }
+    }
 }
 
 fn unreadable(error: &rusqlite::Error) -> Error {

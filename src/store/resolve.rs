@@ -23,7 +23,7 @@ impl Store {
     ) -> Result<Vec<(String, Resolved)>, Error> {
         let resolved = self
             .readers
-            .list(move |connection| resolve(connection, recipients, template))
+            .resolve(move |connection| resolve(connection, recipients, template))
             .await?;
         Ok(resolved?)
     }

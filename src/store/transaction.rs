@@ -44,6 +44,8 @@ impl Counter {
 /// neighbours go on.
 pub(super) struct Transaction<'c> {
     connection: &'c Connection,
+    /// Whether keys stand as they stood when the transaction began.
+    keys_changed: Cell<bool>,
     /// Rows added to each counted table, in the order of [`Counter::ALL`].
     added: [Cell<i64>; Counter::ALL.len()],
 }
@@ -52,8 +54,19 @@ impl<'c> Transaction<'c> {
     pub(super) fn on(connection: &'c Connection) -> Self {
         Self {
             connection,
+            keys_changed: Cell::new(false),
             added: Default::default(),
         }
+    }
+
+    /// Remembers that a key was changed: whoever knew how it stood must look again.
+    pub(super) fn note_key_change(&self) {
+        self.keys_changed.set(true);
+    }
+
+    /// Whether a key was changed since this was last asked.
+    pub(super) fn take_key_change(&self) -> bool {
+        self.keys_changed.take()
     }
 
     /// Remembers that `rows` were added to a counted table, or removed.

@@ -289,18 +289,19 @@ fn write(
     batch: &mut Vec<Box<dyn Job>>,
     stopping: &mut bool,
 ) -> Result<(), Error> {
+    batch.retain(|job| job.take());
     let mut rows: usize = batch.iter().map(|job| job.rows()).sum();
     while rows < BATCH_ROWS_MAX && !*stopping {
         match queue.try_recv() {
-            Ok(Message::Job(job)) => {
+            Ok(Message::Job(job)) if job.take() => {
                 rows += job.rows();
                 batch.push(job);
             }
+            Ok(Message::Job(_)) => {}
             Ok(Message::Stop) => *stopping = true,
             Err(_) => break,
         }
     }
-    batch.retain(|job| job.take());
     began.map_err(|error| {
         failure::log(&error, "a transaction could not begin");
         classify(&error)
@@ -315,7 +316,8 @@ fn write(
     })
 }
 
-/// Performs each job whose key still stands, reading each distinct key once.
+/// Performs each job whose key still stands, reading each distinct key once, and
+/// again once a key was changed.
 fn perform(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), rusqlite::Error> {
     let now = Moment::now();
     let transaction = Transaction::on(connection);
@@ -333,6 +335,9 @@ fn perform(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), ru
         match job.grant().confirm(standings[at].1.as_ref(), now) {
             Ok(()) => job.perform(&transaction)?,
             Err(error) => job.refuse(error),
+        }
+        if transaction.take_key_change() {
+            standings.clear();
         }
     }
     transaction.write_counters()

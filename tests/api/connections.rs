@@ -86,3 +86,40 @@ fn a_first_head_that_never_ends_is_cut_off() {
     assert!(begun.elapsed() < Duration::from_secs(15));
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
+
+#[test]
+fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts", "read:Contacts"]);
+    let meta = "x".repeat(16_000);
+    let contacts: Vec<String> = (0..400)
+        .map(|number| {
+            format!(r#"{{"alias":"{number}","msisdn":"15550000000","meta":{{"a":"{meta}"}}}}"#)
+        })
+        .collect();
+    let body = format!(r#"{{"contacts":[{}]}}"#, contacts.join(","));
+    assert_eq!(
+        server
+            .call("POST", "/contacts/bulk")
+            .key(&key)
+            .json(body)
+            .send()
+            .status,
+        200
+    );
+    let list = "GET /contacts?limit=1000&include=meta HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer";
+    let mut stream = server.connect();
+    stream
+        .write_all(format!("{list} {key}\r\n\r\n").as_bytes())
+        .unwrap();
+    // Six megabytes are more than the sockets' buffers: the server is left with some.
+    std::thread::sleep(Duration::from_secs(23));
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
+    assert!(
+        answer.len() < 6_000_000,
+        "{} bytes are what the buffers held",
+        answer.len()
+    );
+}

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use crate::filter::query;
@@ -241,7 +241,8 @@ fn a_list_finds_exactly_what_a_model_in_memory_finds() {
         failure_persistence: None,
         ..Config::default()
     };
-    let mut runner = TestRunner::new(config);
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let mut contacts = contacts().new_tree(&mut runner).unwrap().current();
     assert!(contacts.len() > CONTACTS / 2, "{}", contacts.len());
     let records = book.fill(contacts.clone());

@@ -201,3 +201,34 @@ fn of_many_rotations_at_once_one_wins() {
     let successor = &won[0].json()["record"]["id"];
     assert_eq!(&ring.record(id_of(&old))["replaced_by"], successor);
 }
+
+#[test]
+fn the_end_of_a_rotated_key_cannot_be_put_off() {
+    let server = crate::harness::Server::start();
+    let manager = server.key(&crate::harness::PERMISSIONS);
+    let old = server.key(&["read:Contacts"]);
+    let path = format!("/auth/keys/{}", crate::harness::id_of(&old));
+    let rotate = server.call("POST", &format!("{path}/rotate")).key(&manager);
+    assert_eq!(rotate.json(r#"{"overlapSeconds":60}"#).send().status, 200);
+    for (body, status) in [
+        (r#"{"expires_on":null}"#, 409),
+        (r#"{"expires_on":"2999-01-01T00:00:00Z"}"#, 409),
+        (r#"{"name":"old"}"#, 200),
+    ] {
+        let patched = server.call("PATCH", &path).key(&manager).json(body).send();
+        assert_eq!(patched.status, status, "{body}: {}", patched.body);
+    }
+}
+
+#[test]
+fn a_key_that_was_rotated_does_not_count_as_another_that_manages_keys() {
+    let server = crate::harness::Server::start();
+    let old = server.key(&crate::harness::PERMISSIONS);
+    let path = format!("/auth/keys/{}", crate::harness::id_of(&old));
+    let rotate = server.call("POST", &format!("{path}/rotate")).key(&old);
+    let successor = rotate.json(r#"{"overlapSeconds":60}"#).send().json();
+    let token = successor["record"]["token"].as_str().unwrap();
+    let path = format!("/auth/keys/{}", crate::harness::id_of(token));
+    let refused = server.call("DELETE", &path).key(&old).send();
+    assert_eq!(refused.status, 409, "{}", refused.body);
+}

@@ -150,7 +150,7 @@ fn a_key_whose_token_cannot_be_printed_is_revoked() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(
-        errors.contains("cannot print the token, the key is revoked"),
+        errors.contains("cannot print the token, the new key is revoked"),
         "{errors}"
     );
     assert!(list(&database).contains("revoked"));

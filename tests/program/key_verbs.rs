@@ -361,3 +361,41 @@ fn a_token_in_the_wrong_place_is_not_repeated() {
     assert_eq!(rows(&file.database), before);
     assert_eq!(repeating, Vec::<&[&str]>::new(), "these print the token");
 }
+
+#[test]
+fn a_rotation_whose_token_cannot_be_printed_is_taken_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let token = crate::harness::make_key(&database, &["create:Contacts"], &[]);
+    let rotate = || {
+        let mut command = crate::harness::program();
+        command.args(["key", "rotate", "--overlap", "0s", "--database"]);
+        command.arg(&database).arg(id_of(&token));
+        command
+    };
+    let lost = rotate()
+        .stdout(std::fs::File::create("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(lost.status.code(), Some(1));
+    let server = crate::harness::Server::start_on(&database);
+    assert_eq!(
+        server.create(&token, "{}").message(),
+        "Alias is required",
+        "the old key is good"
+    );
+    let rotated = rotate().output().unwrap();
+    assert!(rotated.status.success(), "and can be rotated: {rotated:?}");
+    let listed = run(&["key", "list", "--database", database.to_str().unwrap()]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let states: Vec<&str> = listed
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().nth(1).unwrap())
+        .collect();
+    assert_eq!(
+        states,
+        ["expired", "revoked", "active"],
+        "the lost successor is revoked"
+    );
+}

@@ -12,7 +12,7 @@ use crate::contact::{Alias, Msisdn, NewContact};
 use crate::key::{KeyName, KeyTerms};
 use crate::meta::Meta;
 use crate::permission::{Permission, PermissionSet};
-use crate::store::contacts;
+use crate::store::{contacts, key_changes};
 use crate::token::{NewSecret, SecretHash, Token};
 
 /// A writer on a new file with one key, and a second connection beside it.
@@ -107,6 +107,27 @@ async fn a_key_kept_to_another_address_after_its_check_writes_nothing() {
     let refused = bench.create(contact(0, "{}")).await;
     assert_eq!(refused, Err(Error::AddressNotAllowed));
     assert_eq!(bench.stored(), 0);
+}
+
+#[tokio::test]
+async fn a_key_revoked_in_the_same_transaction_writes_nothing_behind_it() {
+    let bench = bench(|_| {});
+    bench
+        .other
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("locked");
+    let before = bench.create(contact(0, "{}"));
+    let grant = bench.grant;
+    let revoke = bench.writer.submit(grant, move |transaction| {
+        key_changes::revoke(transaction, None, grant.key(), true)
+    });
+    let behind = bench.create(contact(1, "{}"));
+    // All three are queued, in this order, before the lock is given back.
+    let unlock = async { bench.other.execute_batch("COMMIT").expect("unlocked") };
+    let (before, revoked, behind, ()) = tokio::join!(before, revoke, behind, unlock);
+    assert_eq!((before, revoked), (Ok(()), Ok(())));
+    assert_eq!(behind, Err(Error::KeyInvalid));
+    assert_eq!(bench.stored(), 1);
 }
 
 #[tokio::test]
