@@ -3,7 +3,7 @@
 //!
 //! The binary in `main.rs` is a thin shell around this library. In reading
 //! order: the nouns (what a contact and a key are), the store (the only rooms
-//! that know SQL), HTTP (the only rooms that know actix) and the other verbs of
+//! that know SQL), HTTP (the only rooms that know its library) and the other verbs of
 //! the command line. ARCHITECTURE.md has the map and the invariants.
 
 pub mod error;

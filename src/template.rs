@@ -2,6 +2,7 @@
 //! what a value holds is never expanded again.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
@@ -126,27 +127,36 @@ impl Template {
 struct Values<'a> {
     full: &'a FullContact,
     exact: HashMap<&'a str, &'a RawValue>,
-    /// By names without regard to case; nothing for two that differ in case alone.
-    folded: HashMap<String, Option<&'a RawValue>>,
+    members: &'a [(Cow<'a, str>, &'a RawValue)],
+    /// By names without regard to case, where one is asked for; nothing for two
+    /// that differ in case alone.
+    folded: OnceCell<HashMap<String, Option<&'a RawValue>>>,
 }
 
 impl<'a> Values<'a> {
     fn of(full: &'a FullContact, members: &'a [(Cow<'a, str>, &'a RawValue)]) -> Self {
-        let mut folded: HashMap<String, Option<&RawValue>> = HashMap::new();
-        for (name, value) in members {
-            folded
-                .entry(name.to_lowercase())
-                .and_modify(|ambiguous| *ambiguous = None)
-                .or_insert(Some(value));
-        }
         Self {
             full,
             exact: members
                 .iter()
                 .map(|(name, value)| (name.as_ref(), *value))
                 .collect(),
-            folded,
+            members,
+            folded: OnceCell::new(),
         }
+    }
+
+    fn folded(&self) -> &HashMap<String, Option<&'a RawValue>> {
+        self.folded.get_or_init(|| {
+            let mut folded = HashMap::with_capacity(self.members.len());
+            for (name, value) in self.members {
+                folded
+                    .entry(name.to_lowercase())
+                    .and_modify(|ambiguous| *ambiguous = None)
+                    .or_insert(Some(*value));
+            }
+            folded
+        })
     }
 
     /// A member of `meta` by its exact name, else the one of this name in any
@@ -156,7 +166,7 @@ impl<'a> Values<'a> {
             return written(value);
         }
         // Of two that differ in case alone, neither is meant for sure.
-        if let Some(Some(value)) = self.folded.get(&name.folded) {
+        if let Some(Some(value)) = self.folded().get(&name.folded) {
             return written(value);
         }
         match name.folded.as_str() {

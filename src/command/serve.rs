@@ -19,7 +19,7 @@ use crate::store::{Database, ServerLock, Store, locate};
 use crate::token::NewSecret;
 
 const INITIAL_KEY_FILE: &str = "initial-api-key";
-/// Open files that are asked for: two for each connection that actix takes.
+/// Open files that are asked for: two for each connection.
 const FILES_MAX: u64 = 32_768;
 
 /// Serves until a signal, with the runtime that `block_on` starts.

@@ -130,10 +130,14 @@ pub(super) fn invalid(message: &str) -> (u16, &str, &str) {
 
 /// Runs `work` on 32 threads that begin together; collects what they return.
 pub(super) fn together<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    const CLIENTS: usize = 32;
-    let barrier = Barrier::new(CLIENTS);
+    together_of(32, work)
+}
+
+/// The same on as many threads as `clients`.
+pub(super) fn together_of<T: Send>(clients: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(clients);
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..CLIENTS)
+        let threads: Vec<_> = (0..clients)
             .map(|client| {
                 let (barrier, work) = (&barrier, &work);
                 scope.spawn(move || {

@@ -1,33 +1,12 @@
 //! Many clients at once: the database decides, and each gets a true answer.
 
 use std::collections::HashSet;
-use std::sync::Barrier;
-use std::thread;
 
+use crate::book::together_of;
 use crate::harness::{Server, agent};
 
 const CLIENTS: usize = 64;
 const CONTACTS_OF_EACH: usize = 20;
-
-/// Runs `work` on 64 threads that begin together; collects what they return.
-fn together<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let barrier = Barrier::new(CLIENTS);
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..CLIENTS)
-            .map(|client| {
-                let (barrier, work) = (&barrier, &work);
-                scope.spawn(move || {
-                    barrier.wait();
-                    work(client)
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    })
-}
 
 #[test]
 fn of_64_clients_with_one_alias_exactly_one_wins() {
@@ -35,7 +14,7 @@ fn of_64_clients_with_one_alias_exactly_one_wins() {
     let key = server.key(&["create:Contacts"]);
     for round in 0..5 {
         let body = format!(r#"{{"alias":"contested {round}","msisdn":"4479000000001"}}"#);
-        let replies = together(|_| server.create(&key, body.as_str()));
+        let replies = together_of(CLIENTS, |_| server.create(&key, body.as_str()));
         let (won, lost): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
         assert_eq!(won.len(), 1);
         assert!(
@@ -50,7 +29,7 @@ fn of_64_clients_with_one_alias_exactly_one_wins() {
 fn what_64_clients_create_is_stored_each_once() {
     let server = Server::start();
     let key = server.key(&["create:Contacts"]);
-    let ids = together(|client| {
+    let ids = together_of(CLIENTS, |client| {
         let agent = agent();
         let create = |number| {
             let body = format!(r#"{{"alias":"{client}.{number}","msisdn":"4479000000001"}}"#);

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::harness::{PERMISSIONS, make_key, program, run};
 
@@ -13,11 +13,13 @@ struct Started {
 }
 
 fn start(database: &Path, more: &[&str]) -> Started {
-    let mut child = program()
-        .args(["serve", "--listen", "127.0.0.1:0", "--log", "trace"])
-        .args(more)
-        .arg("--database")
-        .arg(database)
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "trace"]);
+    start_command(command.args(more).arg("--database").arg(database))
+}
+
+fn start_command(command: &mut Command) -> Started {
+    let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -105,20 +107,15 @@ fn a_later_start_makes_no_second_key() {
 #[test]
 fn a_bare_file_name_lies_in_the_current_directory() {
     let directory = tempfile::tempdir().unwrap();
-    let mut child = program()
-        .args(["serve", "--listen", "127.0.0.1:0", "--database", "book.db"])
-        .current_dir(directory.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut first_line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap())
-        .read_line(&mut first_line)
-        .unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(first_line.starts_with("listening on "), "{first_line}");
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--database", "book.db"]);
+    let started = start_command(command.current_dir(directory.path()));
+    assert!(
+        started.first_line.starts_with("listening on "),
+        "{}",
+        started.first_line
+    );
+    started.errors();
     assert!(directory.path().join("book.db").exists());
     assert!(directory.path().join("initial-api-key").exists());
 }
@@ -134,25 +131,12 @@ fn the_variable_that_turns_the_first_key_off_takes_any_word_for_yes() {
         ("false", true),
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let mut child = program()
-            .args(["serve", "--listen", "127.0.0.1:0", "--database"])
-            .arg(directory.path().join("book.db"))
-            .env("ADDRESSBOOK_NO_INITIAL_KEY", value)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut first_line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut first_line)
-            .unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(
-            directory.path().join("initial-api-key").exists(),
-            made,
-            "{value:?}"
-        );
+        let mut command = program();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--database"]);
+        command.arg(directory.path().join("book.db"));
+        start_command(command.env("ADDRESSBOOK_NO_INITIAL_KEY", value)).errors();
+        let found = directory.path().join("initial-api-key").exists();
+        assert_eq!(found, made, "{value:?}");
     }
 }
 
