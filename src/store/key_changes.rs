@@ -256,6 +256,7 @@ pub(super) fn rotate(
     let new = insert(transaction, secret, old.terms)?;
     let values = params![id.as_str(), end.millis(), new.id.as_str()];
     transaction.prepare_cached(REPLACE)?.execute(values)?;
+    record(transaction, Action::KeyCreated, actor, new.id)?;
     record(transaction, Action::KeyRotated, actor, id)?;
     Ok(new)
 }

@@ -58,23 +58,26 @@ fn every_change_of_a_key_is_an_event_with_who_did_it() {
     let key = ring.make("sender", &["read:Contacts"]);
     let renamed = ring.patch_by(&ring.admin, id_of(&key), &json!({"name": "b"}));
     assert_eq!(renamed.status, 200);
-    assert_eq!(ring.rotate_by(&ring.admin, id_of(&key), 60).status, 200);
+    let rotated = ring.rotate_by(&ring.admin, id_of(&key), 60).json();
+    let successor = rotated["record"]["id"].as_str().unwrap();
     assert_eq!(ring.delete(id_of(&key), "").status, 200);
     let other = command(
         &ring,
         &["create", "--name", "o", "--permission", "read:Audit"],
     );
     command(&ring, &["update", id_of(&other), "--rate-limit", "5"]);
-    command(&ring, &["rotate", id_of(&other)]);
+    let others_successor = command(&ring, &["rotate", id_of(&other)]);
     command(&ring, &["revoke", id_of(&other)]);
     let (key, other) = (id_of(&key), id_of(&other));
     let expected = [
         ["key.revoked", "", other, ""],
         ["key.rotated", "", other, ""],
+        ["key.created", "", id_of(&others_successor), ""],
         ["key.updated", "", other, ""],
         ["key.created", "", other, ""],
         ["key.revoked", admin, key, ""],
         ["key.rotated", admin, key, ""],
+        ["key.created", admin, successor, ""],
         ["key.updated", admin, key, ""],
         ["key.created", admin, key, ""],
         ["key.created", "", admin, ""],
@@ -231,8 +234,8 @@ fn the_audit_holds_no_token_and_no_number() {
     assert_eq!(ring.server.create(&key, contact).status, 403);
     refuse(&ring, &key, "DELETE", &format!("/contacts/{NUMBER}1"));
     assert_eq!(ring.rotate_by(&ring.admin, id_of(&key), 60).status, 200);
-    // Created twice, updated, refused twice, rotated.
-    until(|| (events(&ring).len() == 6).then_some(()));
+    // Created twice, updated, refused twice, a successor created, rotated.
+    until(|| (events(&ring).len() == 7).then_some(()));
     let answer = read(&ring, "").body;
     let file = ring.server.open_file();
     let mut statement = file.prepare("SELECT * FROM audit").unwrap();
@@ -242,7 +245,7 @@ fn the_audit_holds_no_token_and_no_number() {
         values.collect::<Result<String, rusqlite::Error>>()
     });
     let stored: Vec<String> = rows.unwrap().collect::<Result<_, _>>().unwrap();
-    assert_eq!(stored.len(), 6);
+    assert_eq!(stored.len(), 7);
     for text in [answer, stored.concat()] {
         for secret in ["abk_", &key[17..40], NUMBER] {
             assert!(!text.contains(secret), "{secret} in {text}");
