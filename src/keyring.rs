@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -23,11 +23,10 @@ const LANE_WAIT_MAX: Duration = Duration::from_millis(1500);
 const VERIFIED_MAX: usize = 10_000;
 
 /// Which tokens were seen to match which hash.
-#[derive(Default)]
 pub struct Keyring {
     verified: Arc<RwLock<HashMap<KeyId, Verified>>>,
     lanes: [Arc<Mutex<()>>; LANES],
-    waiting: WaitingRoom,
+    waiting: Semaphore,
 }
 
 /// What holding a token against a hash came to.
@@ -46,11 +45,13 @@ struct Verified {
     hash: SecretHash,
 }
 
-struct WaitingRoom(Semaphore);
-
-impl Default for WaitingRoom {
+impl Default for Keyring {
     fn default() -> Self {
-        Self(Semaphore::new(WAITING_MAX))
+        Self {
+            verified: Arc::default(),
+            lanes: Default::default(),
+            waiting: Semaphore::new(WAITING_MAX),
+        }
     }
 }
 
@@ -69,11 +70,7 @@ impl Keyring {
         if self.remembers(token.id(), &fingerprint, hash) {
             return Ok(Verdict::Remembered);
         }
-        let _place = self
-            .waiting
-            .0
-            .try_acquire()
-            .map_err(|_| Error::VerifierBusy)?;
+        let _place = self.place()?;
         let lane = self.lane(lane_of(token.id())).await?;
         if self.remembers(token.id(), &fingerprint, hash) {
             return Ok(Verdict::Remembered);
@@ -97,11 +94,7 @@ impl Keyring {
     /// # Errors
     /// `VerifierBusy`; `Internal` where randomness or memory is not to be had.
     pub async fn generate(&self) -> Result<NewSecret, Error> {
-        let _place = self
-            .waiting
-            .0
-            .try_acquire()
-            .map_err(|_| Error::VerifierBusy)?;
+        let _place = self.place()?;
         let lane = self.lane(0).await?;
         let generation = spawn_blocking(move || {
             let _lane = lane;
@@ -115,6 +108,11 @@ impl Keyring {
         verified
             .get(&id)
             .is_some_and(|known| known.fingerprint.matches(fingerprint) && known.hash == *hash)
+    }
+
+    /// A place among those that wait, as long as there is one.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.waiting.try_acquire().map_err(|_| Error::VerifierBusy)
     }
 
     async fn lane(&self, number: usize) -> Result<OwnedMutexGuard<()>, Error> {

@@ -36,8 +36,7 @@ impl Meta {
         Self("{}".to_owned())
     }
 
-    /// Checks a JSON object against every limit and makes it compact; `null`
-    /// counts as absent.
+    /// Checks a JSON object against every limit and makes it compact.
     ///
     /// # Errors
     /// The first of the `Meta…` variants of [`Invalid`] in the order of the text.
@@ -55,10 +54,8 @@ impl Meta {
 
     fn parse_with(value: &RawValue, members_max: usize) -> Result<Self, Invalid> {
         let text = value.get();
-        match text.as_bytes().first() {
-            Some(b'n') => return Ok(Self::empty()),
-            Some(b'{') => {}
-            _ => return Err(Invalid::MetaNotObject),
+        if !text.starts_with('{') {
+            return Err(Invalid::MetaNotObject);
         }
         let mut compaction = Compaction {
             compact: String::with_capacity(text.len().min(COMPACT_BYTES_MAX)),
@@ -194,12 +191,11 @@ mod tests {
             compact(sent),
             "{\"z\":1.0,\"a\":[1e400,-0,123456789012345678901234567890],\"s\":\"A\\n/😀\"}"
         );
-        assert_eq!(compact("null"), "{}");
     }
 
     #[test]
     fn only_an_object_is_meta() {
-        for text in ["[]", "\"x\"", "1", "true", "false", "-1"] {
+        for text in ["[]", "\"x\"", "1", "true", "false", "null", "-1"] {
             assert_eq!(parse(text), Err(Invalid::MetaNotObject), "{text}");
         }
     }

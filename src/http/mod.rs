@@ -1,5 +1,6 @@
 //! HTTP: the only rooms that know actix. This page is the table of contents of
-//! the whole API; the order of a request's checks stands in `auth` and `body`.
+//! the whole API; the order of a request's checks stands in `admission`,
+//! `auth` and `body`.
 
 mod admission;
 mod audit;
@@ -47,7 +48,8 @@ const HEAD_WAIT_MAX: Duration = Duration::from_secs(5);
 const CONNECTIONS_MAX: usize = 4096;
 
 /// Serves the address book on `listener` with `workers` threads until SIGTERM
-/// or SIGINT; says by `ready` when both are heard. Then finishes what is running within eight seconds.
+/// or SIGINT; says by `ready` when both are heard. Then finishes what is running
+/// within eight seconds.
 ///
 /// # Errors
 /// What the operating system says of the socket or of the signal handlers.

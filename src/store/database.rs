@@ -38,8 +38,9 @@ pub struct Database {
 
 impl Database {
     /// Opens the address book at the located `path`, made first where there is
-    /// none (0600). A new file appears whole or not at all. An older one is copied and then brought to today's schema, which
-    /// needs the server's lock: `lock` where the caller holds it.
+    /// none (0600). A new file appears whole or not at all. An older one is
+    /// copied and then brought to today's schema, which needs the server's lock:
+    /// `lock` where the caller holds it.
     ///
     /// # Errors
     /// Every [`OpenError`]; `Served` only where an older file is being served. A

@@ -145,3 +145,42 @@ fn unreadable(error: &rusqlite::Error) -> Error {
     failure::log(error, "a read failed");
     Error::StorageUnreadable
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Database;
+
+    /// Counts for ever.
+    const ENDLESS: &str =
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number)
+        SELECT max(n) FROM number";
+
+    /// Counts longer than from one look at the clock to the next.
+    const LONG: &str = "WITH RECURSIVE number(n) AS
+            (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 100000)
+        SELECT max(n) FROM number";
+
+    #[tokio::test]
+    async fn a_list_that_does_not_end_is_ended_and_its_connection_reads_on() {
+        let directory = tempfile::tempdir().expect("made");
+        let path = directory.path().join("book.db");
+        let _database = Database::open_or_create(&path, None).expect("opened");
+        let readers = Readers::open(&path, 0).expect("opened");
+        let endless =
+            |connection: &Connection| connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0));
+        let (one, other) = tokio::join!(readers.list(endless), readers.list(endless));
+        assert_eq!(
+            (one, other),
+            (Err(Error::ListTooSlow), Err(Error::ListTooSlow))
+        );
+        let held: Vec<_> = (0..LISTS_MAX + RESOLVES_MAX)
+            .map_while(|_| readers.hold())
+            .collect();
+        assert_eq!(held.len(), (LISTS_MAX + RESOLVES_MAX) as usize);
+        for connection in held {
+            let counted = connection.query_row(LONG, [], |row| row.get(0));
+            assert_eq!(counted, Ok(100_000_i64), "its time limit is taken off");
+        }
+    }
+}
