@@ -12,3 +12,23 @@ ci:
 
 image:
 	docker build --tag addressbook .
+
+# The load benchmark (`bench/README.md`): a package of its own, so the product
+# never depends on it. Needs wrk; the guard needs cargo alone.
+.PHONY: bench bench-quick bench-huge bench-guard bench-build
+
+bench: bench-build
+	target/bench/release/addressbook-bench
+
+bench-quick: bench-build
+	target/bench/release/addressbook-bench --quick
+
+bench-huge: bench-build
+	target/bench/release/addressbook-bench --huge
+
+bench-guard: bench-build
+	target/bench/release/addressbook-bench guard
+
+bench-build:
+	cargo build --release --locked
+	cargo build --release --locked --manifest-path bench/Cargo.toml --target-dir target/bench

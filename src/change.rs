@@ -112,7 +112,11 @@ impl Version {
 
     /// Written as 32 hexadecimal digits.
     pub fn to_hex(self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.0))
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let halves = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        halves
+            .map(|half| char::from(DIGITS[usize::from(half)]))
+            .collect()
     }
 
     /// Reads what [`Version::to_hex`] writes.

@@ -109,6 +109,13 @@ impl ContactId {
         (text.len() == WRITTEN_CHARACTERS).then_some(Self(uuid))
     }
 
+    /// Writes it, in lower case.
+    pub fn to_text(&self) -> ContactIdText {
+        let mut text = [0; 36];
+        self.0.hyphenated().encode_lower(&mut text);
+        ContactIdText(text)
+    }
+
     /// The 16 bytes that the store keeps.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -121,15 +128,25 @@ impl ContactId {
     }
 }
 
+/// An id as it is written: 36 characters with hyphens.
+pub struct ContactIdText([u8; 36]);
+
+impl ContactIdText {
+    /// The 36 characters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hexadecimal digits and hyphens are ASCII")
+    }
+}
+
 impl fmt::Display for ContactId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0.hyphenated())
+        formatter.write_str(self.to_text().as_str())
     }
 }
 
 impl serde::Serialize for ContactId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.to_text().as_str())
     }
 }
 
@@ -164,6 +181,32 @@ pub struct FullContact {
     pub meta: Meta,
     /// When anything of it last changed; at first, when it was created.
     pub updated_on: Moment,
+}
+
+/// A stored contact where it lies: what lists read row by row, and what answers
+/// show of any.
+#[derive(Clone, Copy, Debug)]
+pub struct ContactView<'a> {
+    /// Made by the server.
+    pub id: ContactId,
+    /// The stored alias.
+    pub alias: &'a str,
+    /// The stored number.
+    pub msisdn: &'a str,
+    /// The stored meta, where it is wanted.
+    pub meta: Option<&'a str>,
+}
+
+impl Contact {
+    /// The contact without its meta.
+    pub fn view(&self) -> ContactView<'_> {
+        ContactView {
+            id: self.id,
+            alias: self.alias.as_str(),
+            msisdn: self.msisdn.as_str(),
+            meta: None,
+        }
+    }
 }
 
 #[cfg(test)]

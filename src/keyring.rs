@@ -56,8 +56,8 @@ impl Default for Keyring {
 }
 
 impl Keyring {
-    /// Finds out whether `token`, whose fingerprint is given, has the hash that its key's
-    /// row holds now.
+    /// Finds out whether `token`, whose fingerprint is given and not remembered, has the
+    /// hash that its key's row holds now.
     ///
     /// # Errors
     /// `VerifierBusy` where too many unknown keys wait already, or for too long.
@@ -67,9 +67,6 @@ impl Keyring {
         fingerprint: Fingerprint,
         hash: &SecretHash,
     ) -> Result<Verdict, Error> {
-        if self.remembers(token.id(), &fingerprint, hash) {
-            return Ok(Verdict::Remembered);
-        }
         let _place = self.place()?;
         let lane = self.lane(lane_of(token.id())).await?;
         if self.remembers(token.id(), &fingerprint, hash) {
@@ -103,7 +100,8 @@ impl Keyring {
         generation.await.map_err(|_| Error::Internal)?
     }
 
-    fn remembers(&self, id: KeyId, fingerprint: &Fingerprint, hash: &SecretHash) -> bool {
+    /// Whether a token of this fingerprint was seen to match `hash`.
+    pub fn remembers(&self, id: KeyId, fingerprint: &Fingerprint, hash: &SecretHash) -> bool {
         let verified = self.verified.read().unwrap_or_else(PoisonError::into_inner);
         verified
             .get(&id)

@@ -50,31 +50,52 @@ impl Moment {
         moment.calendar().map(|_| moment)
     }
 
+    /// Writes it; what no four-digit year holds is written as 1970.
+    pub fn to_text(self) -> MomentText {
+        let at = self.calendar().filter(|at| at.year() >= 0);
+        let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let mut text = MomentText(*b"0000-00-00T00:00:00.000Z");
+        text.put(0, 4, at.year().unsigned_abs());
+        text.put(5, 2, u8::from(at.month()).into());
+        text.put(8, 2, at.day().into());
+        text.put(11, 2, at.hour().into());
+        text.put(14, 2, at.minute().into());
+        text.put(17, 2, at.second().into());
+        text.put(20, 3, at.millisecond().into());
+        text
+    }
+
     fn calendar(self) -> Option<OffsetDateTime> {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()
     }
 }
 
+/// A moment as it is written: 24 ASCII characters.
+pub struct MomentText([u8; 24]);
+
+impl MomentText {
+    /// The 24 characters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits and marks are ASCII")
+    }
+
+    fn put(&mut self, at: usize, digits: usize, mut number: u32) {
+        for place in self.0[at..at + digits].iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    }
+}
+
 impl fmt::Display for Moment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.calendar().unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        write!(
-            formatter,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.millisecond()
-        )
+        formatter.write_str(self.to_text().as_str())
     }
 }
 
 impl serde::Serialize for Moment {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.to_text().as_str())
     }
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::contact::{Alias, Contact, ContactId, Msisdn};
+use crate::contact::{Alias, ContactId, ContactView, Msisdn};
 use crate::error::Invalid;
 
 /// By what a list is sorted; ties by id.
@@ -59,6 +59,10 @@ pub enum Page {
     After(Option<Position>),
 }
 
+/// Rows of a list that is read without a hop to a thread that may block: the hop
+/// costs as much as a few dozen.
+const SHORT_ROWS_MAX: u64 = 200;
+
 /// A whole list request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
@@ -72,6 +76,17 @@ pub struct Selection {
     pub limit: u32,
     /// Whether the metas are wanted, too.
     pub with_meta: bool,
+}
+
+impl Selection {
+    /// Whether it takes few steps to read, whatever the book holds.
+    pub fn is_short(&self) -> bool {
+        let skipped = match &self.page {
+            Page::Offset(skipped) => *skipped,
+            Page::After(_) => 0,
+        };
+        self.filters.is_empty() && skipped.saturating_add(self.limit.into()) <= SHORT_ROWS_MAX
+    }
 }
 
 /// Where in a sorted list a contact stands: its sort key and its id. Stays
@@ -90,11 +105,11 @@ const ID_BYTES: usize = 16;
 
 impl Position {
     /// The position of `contact` in a list of this sort.
-    pub fn of(contact: &Contact, sort: Sort) -> Self {
+    pub fn of(contact: &ContactView<'_>, sort: Sort) -> Self {
         let key = match sort.field {
             SortField::CreatedOn => "",
-            SortField::Alias => contact.alias.as_str(),
-            SortField::Msisdn => contact.msisdn.as_str(),
+            SortField::Alias => contact.alias,
+            SortField::Msisdn => contact.msisdn,
         };
         Self {
             key: key.to_owned(),

@@ -51,8 +51,7 @@ pub fn serve(
     }
     // A worker reads inline, one connection at a time.
     let workers = available_parallelism().map_or(1, usize::from);
-    let readers_max = u32::try_from(workers).unwrap_or(u32::MAX);
-    let store = Arc::new(Store::start(database, readers_max)?);
+    let store = Arc::new(Store::start(database, workers)?);
     let state = State::new(Arc::clone(&store), trusted_proxies);
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");

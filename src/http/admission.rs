@@ -1,13 +1,13 @@
 //! Who is let in: from a request's headers and address to its key's row, the
 //! cheapest check first, so that strangers cost next to nothing.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use actix_web::rt;
+use actix_web::{HttpRequest, rt};
 
 use super::metrics::{Metrics, Stage};
 use crate::address::{AddressRanges, client_address, neighbourhood};
@@ -18,7 +18,7 @@ use crate::key::{Credential, Grant};
 use crate::keyring::{Keyring, Verdict};
 use crate::moment::Moment;
 use crate::permission::Permission;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use crate::token::{KeyId, Token};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -53,6 +53,9 @@ pub struct State {
 pub(super) struct Admitted {
     pub(super) credential: Credential,
     pub(super) address: IpAddr,
+    /// The state in which the key was read, for what is read at once; taken by
+    /// the first who can use it.
+    pub(super) snapshot: Cell<Option<Snapshot>>,
 }
 
 /// How much of its rate a limited key has left.
@@ -91,18 +94,23 @@ impl State {
 
     /// Lets a request in. Invalid keys are counted by address once it is clear
     /// that they are invalid: a good key from a bad neighbourhood passes.
-    pub(super) async fn admit(&self, request: &ServiceRequest) -> Result<Admitted, Error> {
+    pub(super) async fn admit(&self, request: &HttpRequest) -> Result<Admitted, Error> {
         let address = self.client_address(request);
-        let credential = match self.identify(request.headers()).await {
-            Ok(credential) => credential,
+        let now = Moment::now();
+        // A body may take its time.
+        let reads_at_once = request.method().is_safe();
+        let identified = self.identify(request.headers(), now, reads_at_once).await;
+        let (credential, snapshot) = match identified {
+            Ok(identified) => identified,
             Err(Error::KeyInvalid) => return Err(self.failure_from(address)),
             Err(error) => return Err(error),
         };
         credential.standing.check_address(address)?;
-        self.note_use(&credential, address);
+        self.note_use(&credential, address, now);
         Ok(Admitted {
             credential,
             address,
+            snapshot: Cell::new(snapshot),
         })
     }
 
@@ -117,7 +125,14 @@ impl State {
         Some(RateUse { per_second, level })
     }
 
-    async fn identify(&self, headers: &HeaderMap) -> Result<Credential, Error> {
+    /// Finds out whose key it is; beside it the state in which the key was read,
+    /// where that is wanted and no time has passed since.
+    async fn identify(
+        &self,
+        headers: &HeaderMap,
+        now: Moment,
+        reads_at_once: bool,
+    ) -> Result<(Credential, Option<Snapshot>), Error> {
         let stopped_at = |stage| {
             self.metrics.count(stage);
             Error::KeyInvalid
@@ -130,27 +145,36 @@ impl State {
                 Stage::Malformed
             });
         })?;
-        let found = self.store.credential(token.id())?;
+        let snapshot = reads_at_once.then(|| self.store.snapshot()).transpose()?;
+        let found = match &snapshot {
+            Some(snapshot) => snapshot.credential(token.id())?,
+            None => self.store.credential(token.id())?,
+        };
         let credential = found.ok_or_else(|| stopped_at(Stage::Unknown))?;
         let fingerprint = token.fingerprint();
         if !fingerprint.tag().matches(credential.tag) {
             return Err(stopped_at(Stage::WrongTag));
         }
-        let in_time = credential.standing.check_time(Moment::now());
+        let in_time = credential.standing.check_time(now);
         in_time.map_err(|_| stopped_at(Stage::Ended))?;
-        let verdict = self
+        if self
             .keyring
-            .verify(token, fingerprint, &credential.hash)
-            .await?;
-        match verdict {
+            .remembers(token.id(), &fingerprint, &credential.hash)
+        {
+            self.metrics.count(Stage::Remembered);
+            return Ok((credential, snapshot));
+        }
+        drop(snapshot);
+        let verification = self.keyring.verify(token, fingerprint, &credential.hash);
+        match verification.await? {
             Verdict::Remembered => self.metrics.count(Stage::Remembered),
             Verdict::Verified => self.metrics.count(Stage::Verified),
             Verdict::Wrong => return Err(stopped_at(Stage::WrongSecret)),
         }
-        Ok(credential)
+        Ok((credential, None))
     }
 
-    fn client_address(&self, request: &ServiceRequest) -> IpAddr {
+    fn client_address(&self, request: &HttpRequest) -> IpAddr {
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let peer = request.peer_addr().map_or(nobody, |peer| peer.ip());
         if self.trusted_proxies.is_empty() {
@@ -179,8 +203,7 @@ impl State {
     }
 
     /// Has the use of a key written down, at most once a minute.
-    fn note_use(&self, credential: &Credential, address: IpAddr) {
-        let now = Moment::now();
+    fn note_use(&self, credential: &Credential, address: IpAddr, now: Moment) {
         let known = credential
             .last_used_on
             .and_then(|last| last.checked_add(LAST_USE_AGE_MAX));

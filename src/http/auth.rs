@@ -1,15 +1,14 @@
 //! `authenticate` runs before a keyed route's handler; [`Allowed`] is the
 //! handler's first parameter and its only way to the store.
 
-use std::future::{Ready, ready};
+use std::cell::Cell;
+use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::middleware::Next;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::admission::{Admitted, RateUse, State, whole_seconds};
 use super::envelope::{Refusal, refused_permission};
@@ -17,53 +16,46 @@ use crate::error::Error;
 use crate::key::Grant;
 use crate::keyring::Keyring;
 use crate::permission::Permission;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 
 /// What is left of a key's rate, as draft-ietf-httpapi-ratelimit-headers-10 has it.
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Lets a request with a good key through to the handler, which finds who was
-/// let in; answers any other.
-pub(super) async fn authenticate<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    let state: web::Data<State> = request
-        .app_data::<web::Data<State>>()
-        .cloned()
-        .ok_or(Refusal::Domain(Error::Internal))?;
-    let refused = |request: ServiceRequest, error| {
-        let answer = Refusal::Domain(error).answer();
-        request.into_response(answer).map_into_right_body()
+/// Lets a request with a good key through to the rest of its walk, which finds
+/// who was let in; answers any other.
+pub(super) async fn authenticate(
+    request: &HttpRequest,
+    next: impl Future<Output = HttpResponse>,
+) -> HttpResponse {
+    let refused = |error| Refusal::Domain(error).answer();
+    let Some(state) = request.app_data::<web::Data<State>>() else {
+        return refused(Error::Internal);
     };
-    let admitted = match state.admit(&request).await {
+    let admitted = match state.admit(request).await {
         Ok(admitted) => admitted,
-        Err(error) => return Ok(refused(request, error)),
+        Err(error) => return refused(error),
     };
     let rate_use = state.take_request(&admitted.credential);
-    let mut response = match &rate_use {
-        Some(spent) if !spent.level.taken => refused(
-            request,
-            Error::TooFast {
-                per_second: spent.per_second,
-                wait_s: whole_seconds(spent.level.wait),
-            },
-        ),
+    let mut answer = match &rate_use {
+        Some(spent) if !spent.level.taken => refused(Error::TooFast {
+            per_second: spent.per_second,
+            wait_s: whole_seconds(spent.level.wait),
+        }),
         _ => {
             let admitted = Rc::new(admitted);
             request.extensions_mut().insert(Rc::clone(&admitted));
-            let response = next.call(request).await?.map_into_left_body();
-            if let Some(refused) = refused_permission(response.response()) {
+            let answer = next.await;
+            if let Some(refused) = refused_permission(&answer) {
                 state.note_refusal(&admitted, refused);
             }
-            response
+            answer
         }
     };
     if let Some(rate_use) = rate_use {
-        add_rate_headers(response.headers_mut(), &rate_use);
+        add_rate_headers(answer.headers_mut(), &rate_use);
     }
-    Ok(response)
+    answer
 }
 
 fn add_rate_headers(headers: &mut HeaderMap, rate_use: &RateUse) {
@@ -118,6 +110,7 @@ needs! {
 pub(super) struct Allowed<N> {
     grant: Grant,
     state: web::Data<State>,
+    snapshot: Cell<Option<Snapshot>>,
     need: PhantomData<N>,
 }
 
@@ -126,8 +119,20 @@ impl<N> Allowed<N> {
         self.grant
     }
 
+    /// The store, for what takes time: the state in which the key was read is
+    /// given up.
     pub(super) fn store(&self) -> &Store {
+        self.snapshot.take();
         self.state.store()
+    }
+
+    /// The state in which the key was read, to read points in it at once. Where
+    /// it was given up, a new one.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, Error> {
+        match self.snapshot.take() {
+            Some(snapshot) => Ok(snapshot),
+            None => self.state.store().snapshot(),
+        }
     }
 
     /// Where new secrets are made.
@@ -152,9 +157,11 @@ impl<N: Need> FromRequest for Allowed<N> {
             return ready(Err(Refusal::Domain(Error::Internal)));
         };
         let granted = Grant::new(&admitted.credential, N::PERMISSIONS, admitted.address);
+        let snapshot = admitted.snapshot.take();
         let allowed = granted.map(|grant| Self {
             grant,
             state: state.clone(),
+            snapshot: Cell::new(snapshot),
             need: PhantomData,
         });
         ready(allowed.map_err(Refusal::Domain))

@@ -2,7 +2,6 @@
 
 use actix_web::http::header::{ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::auth::{
@@ -13,12 +12,12 @@ use super::condition::{condition, etag, names_version};
 use super::envelope::{self, Refusal};
 use super::fields::{optional_meta, optional_meta_patch, present, required_alias, required_msisdn};
 use super::idempotency::{once, remembered, replay};
+use super::record::{write_contact, write_full_contact};
 use super::segment::Segment;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
-use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
+use crate::contact::{Alias, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::{Error, Invalid};
 use crate::meta::Meta;
-use crate::moment::Moment;
 use crate::store::ContactKey;
 
 /// Bytes of one contact's body.
@@ -38,15 +37,15 @@ pub(super) async fn create(
     let store = allowed.store();
     let Some(once) = once(request.headers(), "create", body.bytes())? else {
         let stored = store.create_contact(allowed.grant(), contact).await?;
-        return Ok(created(&stored));
+        return Ok(record(&stored));
     };
-    let render = |stored: Result<FullContact, Error>| remembered(stored.map(|one| created(&one)));
+    let render = |stored: Result<FullContact, Error>| remembered(stored.map(|one| record(&one)));
     let answer = store.create_contact_once(allowed.grant(), once, contact, render);
     Ok(replay(answer.await?))
 }
 
-fn created(stored: &FullContact) -> HttpResponse {
-    envelope::one(ContactRecord::of(&stored.contact))
+fn record(stored: &FullContact) -> HttpResponse {
+    envelope::one_written(None, |json| write_contact(json, &stored.contact.view()))
 }
 
 /// Reads the three fields of a new contact, in their order.
@@ -81,12 +80,12 @@ pub(super) async fn get_by_alias(
 }
 
 fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRequest) -> Answer {
-    let full = allowed.store().contact(allowed.grant(), key)?;
+    let full = allowed.snapshot()?.contact(allowed.grant(), key)?;
     let version = Version::of(&full);
     let mut answer = if names_version(request.headers(), &IF_NONE_MATCH, version) {
         HttpResponse::NotModified().finish()
     } else {
-        envelope::one(FullRecord::of(&full)?)
+        envelope::one_written(None, |json| write_full_contact(json, &full))
     };
     answer.headers_mut().insert(ETAG, etag(version));
     Ok(answer)
@@ -102,10 +101,7 @@ pub(super) async fn update(
         Ok(optional_meta(meta)?.map(MetaChange::Replace))
     })?;
     let (full, _) = change_contact(&allowed, &id, &request, change).await?;
-    Ok(with_etag(
-        &full,
-        envelope::one(ContactRecord::of(&full.contact)),
-    ))
+    Ok(with_etag(&full, record(&full)))
 }
 
 pub(super) async fn patch(
@@ -199,11 +195,10 @@ async fn change_contact(
 }
 
 fn changed(full: &FullContact, outcome: Outcome) -> HttpResponse {
-    let record = ContactRecord::of(&full.contact);
-    with_etag(
-        full,
-        envelope::one_with_outcome(record, outcome_word(outcome)),
-    )
+    let answer = envelope::one_written(Some(outcome_word(outcome)), |json| {
+        write_contact(json, &full.contact.view());
+    });
+    with_etag(full, answer)
 }
 
 pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
@@ -218,54 +213,6 @@ fn with_etag(full: &FullContact, mut answer: HttpResponse) -> HttpResponse {
     let version = Version::of(full);
     answer.headers_mut().insert(ETAG, etag(version));
     answer
-}
-
-/// The record of create, update and list: exactly these members, in this order;
-/// `meta` only in a list that asks for it.
-#[derive(Serialize)]
-pub(super) struct ContactRecord<'a> {
-    id: ContactId,
-    alias: &'a str,
-    msisdn: &'a str,
-    created_on: Moment,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    meta: Option<&'a RawValue>,
-}
-
-impl<'a> ContactRecord<'a> {
-    pub(super) fn of(contact: &'a Contact) -> Self {
-        Self {
-            id: contact.id,
-            alias: contact.alias.as_str(),
-            msisdn: contact.msisdn.as_str(),
-            created_on: contact.id.created_on(),
-            meta: None,
-        }
-    }
-
-    pub(super) fn with_meta(contact: &'a Contact, meta: &'a Meta) -> Result<Self, Error> {
-        Ok(Self {
-            meta: Some(raw(meta)?),
-            ..Self::of(contact)
-        })
-    }
-}
-
-/// The record of get-one.
-#[derive(Serialize)]
-struct FullRecord<'a> {
-    #[serde(flatten)]
-    contact: ContactRecord<'a>,
-    updated_on: Moment,
-}
-
-impl<'a> FullRecord<'a> {
-    fn of(full: &'a FullContact) -> Result<Self, Error> {
-        Ok(Self {
-            contact: ContactRecord::with_meta(&full.contact, &full.meta)?,
-            updated_on: full.updated_on,
-        })
-    }
 }
 
 /// The stored text as JSON, every digit as it is.

@@ -13,6 +13,9 @@ use crate::permission::Permission;
 
 /// After how many seconds a busy server is worth another try.
 const RETRY_AFTER_S: u64 = 1;
+/// Room for the record of most contacts, and for a short list of them.
+const RECORD_BYTES_USUAL: usize = 512;
+const RECORDS_BYTES_USUAL: usize = 2048;
 /// What every `WWW-Authenticate` begins with.
 const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
 
@@ -230,8 +233,6 @@ struct Succeeded<R> {
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<R>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'static str>,
 }
 
 /// `{"success":true,"record":{…}}`
@@ -239,17 +240,25 @@ pub(super) fn one(record: impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(Succeeded {
         success: true,
         record: Some(record),
-        outcome: None,
     })
 }
 
-/// `{"success":true,"record":{…},"outcome":"…"}`
-pub(super) fn one_with_outcome(record: impl Serialize, outcome: &'static str) -> HttpResponse {
-    HttpResponse::Ok().json(Succeeded {
-        success: true,
-        record: Some(record),
-        outcome: Some(outcome),
-    })
+/// `{"success":true,"record":{…}}` of a record that `write` writes; behind it
+/// `,"outcome":"…"`, where there is one.
+pub(super) fn one_written(
+    outcome: Option<&'static str>,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> HttpResponse {
+    let mut json = Vec::with_capacity(RECORD_BYTES_USUAL);
+    json.extend_from_slice(b"{\"success\":true,\"record\":");
+    write(&mut json);
+    if let Some(outcome) = outcome {
+        json.extend_from_slice(b",\"outcome\":\"");
+        json.extend_from_slice(outcome.as_bytes());
+        json.push(b'"');
+    }
+    json.push(b'}');
+    written(json)
 }
 
 /// `{"success":true}`
@@ -257,8 +266,40 @@ pub(super) fn done() -> HttpResponse {
     HttpResponse::Ok().json(Succeeded::<()> {
         success: true,
         record: None,
-        outcome: None,
     })
+}
+
+fn written(json: Vec<u8>) -> HttpResponse {
+    let json_type = HeaderValue::from_static("application/json");
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, json_type))
+        .body(json)
+}
+
+/// `{"success":true,"records":[`, behind which records are written.
+pub(super) fn begin_many() -> Vec<u8> {
+    let mut json = Vec::with_capacity(RECORDS_BYTES_USUAL);
+    json.extend_from_slice(b"{\"success\":true,\"records\":[");
+    json
+}
+
+/// Ends what [`begin_many`] began: `],"offset":0,"limit":10,"total":128}`
+pub(super) fn many_written(mut json: Vec<u8>, offset: u64, limit: u32, total: u64) -> HttpResponse {
+    let end = format!("],\"offset\":{offset},\"limit\":{limit},\"total\":{total}}}");
+    json.extend_from_slice(end.as_bytes());
+    written(json)
+}
+
+/// The same by cursor: `],"limit":10,"next":"…"}`. A cursor holds nothing to escape.
+pub(super) fn many_written_by_cursor(
+    mut json: Vec<u8>,
+    limit: u32,
+    next: Option<&str>,
+) -> HttpResponse {
+    let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
+    let end = format!("],\"limit\":{limit},\"next\":{next}}}");
+    json.extend_from_slice(end.as_bytes());
+    written(json)
 }
 
 /// `{"success":true,"records":[…],"offset":0,"limit":10,"total":128}`
@@ -282,27 +323,6 @@ pub(super) fn many(
         offset,
         limit,
         total,
-    })
-}
-
-/// `{"success":true,"records":[…],"limit":10,"next":"…"}`
-pub(super) fn many_by_cursor(
-    records: Vec<impl Serialize>,
-    limit: u32,
-    next: Option<String>,
-) -> HttpResponse {
-    #[derive(Serialize)]
-    struct ManyByCursor<R> {
-        success: bool,
-        records: Vec<R>,
-        limit: u32,
-        next: Option<String>,
-    }
-    HttpResponse::Ok().json(ManyByCursor {
-        success: true,
-        records,
-        limit,
-        next,
     })
 }
 

@@ -31,7 +31,7 @@ type Answer = Result<HttpResponse, Refusal>;
 
 /// Tells a client which key it holds.
 pub(super) async fn test(allowed: Allowed<AnyKey>) -> Answer {
-    let key = allowed.store().own_key(allowed.grant())?;
+    let key = allowed.snapshot()?.own_key(allowed.grant())?;
     Ok(envelope::one(OwnKeyRecord::of(&key)))
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn list(allowed: Allowed<ReadApiKeys>, request: HttpRequest) ->
 
 pub(super) async fn get(allowed: Allowed<ReadApiKeys>, id: Segment) -> Answer {
     let id = id.parse(KeyId::parse).ok_or(Error::KeyNotFound)?;
-    let key = allowed.store().key(allowed.grant(), id)?;
+    let key = allowed.snapshot()?.key(allowed.grant(), id)?;
     Ok(envelope::one(KeyRecord::of(&key)))
 }
 

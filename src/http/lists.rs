@@ -3,35 +3,39 @@
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::auth::{Allowed, ReadContacts};
-use super::contacts::ContactRecord;
 use super::envelope::{self, Refusal};
 use super::query::Query;
-use crate::error::Error;
-use crate::selection::Page;
+use super::record::write_next_contact;
+use crate::selection::{Page, Selection};
+use crate::store::Listed;
 
 pub(super) async fn list(
     allowed: Allowed<ReadContacts>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
     let selection = Query::parse(request.query_string())?.into_selection()?;
-    let (filters, sort) = (selection.filters.clone(), selection.sort);
-    let (page, limit) = (selection.page.clone(), selection.limit);
-    let listed = allowed.store().contacts(allowed.grant(), selection).await?;
-    let records = listed
-        .contacts
-        .iter()
-        .map(|(contact, meta)| match meta {
-            Some(meta) => ContactRecord::with_meta(contact, meta),
-            None => Ok(ContactRecord::of(contact)),
-        })
-        .collect::<Result<Vec<_>, Error>>()?;
-    Ok(match page {
+    let (grant, begun) = (allowed.grant(), envelope::begin_many());
+    let (json, listed) = if selection.is_short() {
+        let snapshot = allowed.snapshot()?;
+        snapshot.contacts(grant, &selection, begun, write_next_contact)?
+    } else {
+        let list = allowed.store();
+        list.contacts(grant, selection.clone(), begun, write_next_contact)
+            .await?
+    };
+    Ok(answer(json, &listed, &selection))
+}
+
+fn answer(json: Vec<u8>, listed: &Listed, selection: &Selection) -> HttpResponse {
+    let limit = selection.limit;
+    match &selection.page {
         Page::Offset(offset) => {
-            envelope::many(records, offset, limit, listed.total.unwrap_or_default())
+            envelope::many_written(json, *offset, limit, listed.total.unwrap_or_default())
         }
         Page::After(_) => {
-            let next = listed.next.map(|next| next.to_cursor(&filters, sort));
-            envelope::many_by_cursor(records, limit, next)
+            let next = listed.next.as_ref();
+            let next = next.map(|next| next.to_cursor(&selection.filters, selection.sort));
+            envelope::many_written_by_cursor(json, limit, next.as_deref())
         }
-    })
+    }
 }

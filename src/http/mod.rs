@@ -21,6 +21,7 @@ mod observe;
 mod ops;
 mod optouts;
 mod query;
+mod record;
 mod resolve;
 mod segment;
 
@@ -32,8 +33,10 @@ use std::time::Duration;
 use actix_web::http::{KeepAlive, Method};
 use actix_web::middleware::from_fn;
 use actix_web::rt::signal::unix::{SignalKind, signal};
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, Handler, HttpServer, Resource, Responder, Route};
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{
+    App, FromRequest, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder, Route,
+};
 
 pub use admission::State;
 use connections::Connections;
@@ -168,38 +171,57 @@ type Call = (Method, Route);
 fn open<F, Args>(method: Method, handler: F) -> Call
 where
     F: Handler<Args, Output: Responder + 'static>,
-    Args: actix_web::FromRequest + 'static,
+    Args: FromRequest + 'static,
 {
-    (
-        method,
-        Route::new().to(handler).wrap(from_fn(observe::catch_panic)),
-    )
+    let walk = move |request: HttpRequest, payload: Payload| {
+        let handler = handler.clone();
+        observe::caught(async move { handle(handler, &request, payload).await })
+    };
+    (method, Route::new().to(walk))
 }
 
 /// A GET whose handler takes an [`auth::Allowed`] first.
 fn get<F, Args>(handler: F) -> Call
 where
     F: Handler<Args, Output: Responder + 'static>,
-    Args: actix_web::FromRequest + 'static,
+    Args: FromRequest + 'static,
 {
     keyed(Method::GET, handler)
 }
 
-/// A call whose handler takes an [`auth::Allowed`] first. The key is checked in
-/// a layer of the route: on the resource it would hide a wrong method behind a
-/// 401, and as an extractor it would race with the body's.
+/// A call whose handler takes an [`auth::Allowed`] first. The key is checked
+/// before the handler's parameters are read: as one of them it would race with
+/// the body. And behind the choice of the method: before it, a wrong method
+/// would hide behind a 401.
 fn keyed<F, Args>(method: Method, handler: F) -> Call
 where
     F: Handler<Args, Output: Responder + 'static>,
-    Args: actix_web::FromRequest + 'static,
+    Args: FromRequest + 'static,
 {
-    (
-        method,
-        Route::new()
-            .to(handler)
-            .wrap(from_fn(auth::authenticate))
-            .wrap(from_fn(observe::catch_panic)),
-    )
+    let walk = move |request: HttpRequest, payload: Payload| {
+        let handler = handler.clone();
+        observe::caught(async move {
+            let next = handle(handler, &request, payload);
+            auth::authenticate(&request, next).await
+        })
+    };
+    (method, Route::new().to(walk))
+}
+
+/// Reads what the handler takes, and has it answer.
+async fn handle<F, Args>(handler: F, request: &HttpRequest, payload: Payload) -> HttpResponse
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest,
+{
+    let parameters = Args::from_request(request, &mut payload.into_inner()).await;
+    match parameters {
+        Ok(parameters) => {
+            let answer = handler.call(parameters).await;
+            answer.respond_to(request).map_into_boxed_body()
+        }
+        Err(refusal) => HttpResponse::from_error(refusal),
+    }
 }
 
 /// All calls of one path; GET answers HEAD as well, and any other method gets

@@ -1,13 +1,13 @@
 //! What happens around every request: its id, the headers of every answer, a
 //! line in the log, and the envelope for a panic.
 
-use std::any::Any;
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{
@@ -15,7 +15,7 @@ use actix_web::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpResponse};
 use uuid::Uuid;
 
 use super::connections::{Connection, TimedBody};
@@ -67,9 +67,17 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
             && id.as_bytes().iter().all(u8::is_ascii_graphic)
     });
     sent.cloned().unwrap_or_else(|| {
-        let made = Uuid::now_v7().hyphenated().to_string();
-        HeaderValue::try_from(made).expect("a UUID is visible ASCII")
+        let made = NEXT_ID.get();
+        NEXT_ID.set(Uuid::from_u128(made.as_u128().wrapping_add(1)));
+        let mut text = Uuid::encode_buffer();
+        let text = made.hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(text).expect("a UUID is visible ASCII")
     })
+}
+
+thread_local! {
+    /// Counted up from a UUID: randomness for each request would be a system call.
+    static NEXT_ID: Cell<Uuid> = Cell::new(Uuid::now_v7());
 }
 
 /// One line for each request, by route: a path may hold a number or an alias.
@@ -94,34 +102,22 @@ fn log<B>(response: &ServiceResponse<B>, request_id: &HeaderValue) {
     }
 }
 
-/// Answers the envelope of 500 where the rest of the way panics; actix would
+/// The answer of a walk, or the envelope of 500 where it panics; actix would
 /// close the connection. Stands on each route: before routing, actix needs the
 /// request for itself.
-pub(super) async fn catch_panic<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    let http_request: HttpRequest = request.request().clone();
-    match caught(next.call(request)).await {
-        Ok(answered) => answered.map(ServiceResponse::map_into_left_body),
-        Err(_) => {
-            log::error!("a request panicked");
-            let answer = Refusal::Domain(Error::Internal).answer();
-            Ok(ServiceResponse::new(http_request, answer).map_into_right_body())
-        }
-    }
-}
-
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
-    let mut future = pin!(future);
-    std::future::poll_fn(move |context| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+pub(super) async fn caught(walk: impl Future<Output = HttpResponse>) -> HttpResponse {
+    let mut walk = pin!(walk);
+    let answer = std::future::poll_fn(move |context| {
+        match catch_unwind(AssertUnwindSafe(|| walk.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(panic) => Poll::Ready(Err(panic)),
+            Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+            Err(_) => Poll::Ready(None),
         }
+    });
+    answer.await.unwrap_or_else(|| {
+        log::error!("a request panicked");
+        Refusal::Domain(Error::Internal).answer()
     })
-    .await
 }
 
 #[cfg(test)]
@@ -129,16 +125,16 @@ mod tests {
     use super::*;
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
-    use actix_web::{App, HttpResponse, web};
+    use actix_web::{App, web};
 
     #[actix_web::test]
     async fn a_panic_is_answered_by_the_envelope_and_the_next_request_as_ever() {
         async fn panics() -> HttpResponse {
-            panic!("the number is 4479000000001");
+            caught(async { panic!("the number is 4479000000001") }).await
         }
         let routes = App::new()
             .wrap(from_fn(observe))
-            .route("/", web::get().to(panics).wrap(from_fn(catch_panic)));
+            .route("/", web::get().to(panics));
         let app = init_service(routes).await;
         for _ in 0..2 {
             let answer = call_service(&app, TestRequest::get().uri("/").to_request()).await;

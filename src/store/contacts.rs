@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure};
 use super::transaction::{Counter, Transaction};
-use super::{Store, idempotency};
+use super::{Snapshot, Store, idempotency};
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
 use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::Error;
@@ -25,17 +25,18 @@ const UPDATE: &str = "UPDATE contacts SET alias = ?2, msisdn = ?3, meta = ?4, up
     WHERE id = ?1";
 const DELETE: &str = "DELETE FROM contacts WHERE id = ?1";
 
-impl Store {
+impl Snapshot {
     /// Reads one contact.
     ///
     /// # Errors
     /// `ContactNotFound`; those of every read.
     pub fn contact(&self, _grant: Grant, key: &ContactKey) -> Result<FullContact, Error> {
-        self.readers
-            .read(|connection| find(connection, key))?
+        self.read(|connection| find(connection, key))?
             .ok_or(Error::ContactNotFound)
     }
+}
 
+impl Store {
     /// Stores a new contact under a new id.
     ///
     /// # Errors
@@ -294,7 +295,7 @@ fn alias_taken(error: rusqlite::Error) -> Failure {
 }
 
 /// Reads id, alias and number: the first three columns of every query here.
-pub(super) fn contact(row: &Row<'_>) -> Result<Contact, rusqlite::Error> {
+fn contact(row: &Row<'_>) -> Result<Contact, rusqlite::Error> {
     Ok(Contact {
         id: ContactId::from_uuid(Uuid::from_bytes(row.get(0)?)),
         alias: Alias::from_stored(row.get(1)?),

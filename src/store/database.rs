@@ -30,6 +30,10 @@ const STATEMENTS_MAX: usize = 64;
 const LOCK_POLLS_MAX: i32 = 10_000;
 const LOCK_POLL: Duration = Duration::from_millis(1);
 
+/// How connections are opened that read.
+pub(super) const READER_FLAGS: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// An open address book: its file and one connection that may write.
 pub struct Database {
     pub(super) connection: Connection,
@@ -127,6 +131,20 @@ pub(super) fn configure(connection: &Connection) -> Result<(), rusqlite::Error> 
     connection.pragma_update(None, "mmap_size", 0)
 }
 
+/// Opens a connection that reads a file that is known to be ours.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_with_flags(path, READER_FLAGS)?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
+/// Opens one more connection that may write, of a file that is known to be ours.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = open(path)?;
+    configure_writer(&connection)?;
+    Ok(connection)
+}
+
 fn configure_writer(connection: &Connection) -> Result<(), rusqlite::Error> {
     configure(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -135,6 +153,12 @@ fn configure_writer(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(())
+}
+
+/// Runs a statement without parameters that the connection keeps.
+pub(super) fn prepared(connection: &Connection, statement: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(statement)?.execute([])?;
     Ok(())
 }
 

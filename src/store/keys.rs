@@ -4,7 +4,7 @@ use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::transaction::Counter;
-use super::{Database, Store};
+use super::{Database, Snapshot, Store};
 use crate::address::AddressRanges;
 use crate::error::Error;
 use crate::key::{ApiKey, Credential, Grant, KeyName, KeyTerms, Standing};
@@ -27,13 +27,13 @@ const NONE_EXISTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM api_keys)";
 /// SQLite's way to say: all of them.
 const NO_LIMIT: i64 = -1;
 
-impl Store {
+impl Snapshot {
     /// Reads what decides over a request of the key `id`.
     ///
     /// # Errors
     /// Those of every read.
     pub fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
-        self.readers.read(|connection| credential(connection, id))
+        self.read(|connection| credential(connection, id))
     }
 
     /// Reads the key in whose name `grant` was given.
@@ -41,9 +41,27 @@ impl Store {
     /// # Errors
     /// `KeyInvalid` where it is gone; those of every read.
     pub fn own_key(&self, grant: Grant) -> Result<ApiKey, Error> {
-        self.readers
-            .read(|connection| find(connection, grant.key()))?
+        self.read(|connection| find(connection, grant.key()))?
             .ok_or(Error::KeyInvalid)
+    }
+
+    /// Reads one key.
+    ///
+    /// # Errors
+    /// `KeyNotFound`; those of every read.
+    pub fn key(&self, _grant: Grant, id: KeyId) -> Result<ApiKey, Error> {
+        self.read(|connection| find(connection, id))?
+            .ok_or(Error::KeyNotFound)
+    }
+}
+
+impl Store {
+    /// The same, for a request that reads nothing else at once.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
+        self.readers.read(|connection| credential(connection, id))
     }
 
     /// Reads a page of the keys, the oldest first, and how many there are.
@@ -59,16 +77,6 @@ impl Store {
         self.readers
             .list(move |connection| list(connection, offset, limit))
             .await
-    }
-
-    /// Reads one key.
-    ///
-    /// # Errors
-    /// `KeyNotFound`; those of every read.
-    pub fn key(&self, _grant: Grant, id: KeyId) -> Result<ApiKey, Error> {
-        self.readers
-            .read(|connection| find(connection, id))?
-            .ok_or(Error::KeyNotFound)
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::fmt::Write;
 
-use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
+use rusqlite::{Connection, Row};
+use uuid::Uuid;
 
-use super::Store;
-use super::contacts::contact;
 use super::transaction::Counter;
-use crate::contact::Contact;
+use super::{Snapshot, Store};
+use crate::contact::{ContactId, ContactView};
 use crate::error::Error;
 use crate::key::Grant;
-use crate::meta::{Meta, has_member};
+use crate::meta::has_member;
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
 
 const SELECT: &str = "SELECT id, alias, msisdn FROM contacts";
@@ -29,14 +29,37 @@ const NOTHING: &str = "FALSE";
 const META_IS: &str = "meta_has_member(meta, ?, ?)";
 
 impl Store {
-    /// Reads a list of contacts.
+    /// Reads a list of contacts, each handed to `each` together with `collected`,
+    /// which comes back.
     ///
     /// # Errors
     /// Those of every read and every list.
-    pub async fn contacts(&self, _grant: Grant, selection: Selection) -> Result<Listed, Error> {
+    pub async fn contacts<C: Send + 'static>(
+        &self,
+        _grant: Grant,
+        selection: Selection,
+        collected: C,
+        each: fn(&mut C, &ContactView<'_>),
+    ) -> Result<(C, Listed), Error> {
         self.readers
-            .list(move |connection| list(connection, &selection))
+            .list(move |connection| list(connection, &selection, collected, each))
             .await
+    }
+}
+
+impl Snapshot {
+    /// The same at once, for a short list.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub fn contacts<C>(
+        &self,
+        _grant: Grant,
+        selection: &Selection,
+        collected: C,
+        each: fn(&mut C, &ContactView<'_>),
+    ) -> Result<(C, Listed), Error> {
+        self.read(|connection| list(connection, selection, collected, each))
     }
 }
 
@@ -51,11 +74,9 @@ pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Err
     })
 }
 
-/// A part of the selected contacts.
+/// What else there is to say of a list.
 #[derive(Debug)]
 pub struct Listed {
-    /// In order; with the meta where it was wanted.
-    pub contacts: Vec<(Contact, Option<Meta>)>,
     /// How many there are in all, where the page is an offset.
     pub total: Option<u64>,
     /// Where the following page begins, where there is one.
@@ -64,29 +85,20 @@ pub struct Listed {
 
 /// Reads a selection. Page and total are of one state where `connection` is in
 /// a transaction.
-pub(super) fn list(
+pub(super) fn list<C>(
     connection: &Connection,
     selection: &Selection,
-) -> Result<Listed, rusqlite::Error> {
+    collected: C,
+    each: fn(&mut C, &ContactView<'_>),
+) -> Result<(C, Listed), rusqlite::Error> {
     let filter = Conditions::of(&selection.filters);
     let total = match &selection.page {
         Page::Offset(_) if filter.terms.is_empty() => Some(Counter::Contacts.read(connection)?),
         Page::Offset(_) => Some(count(connection, &filter)?),
         Page::After(_) => None,
     };
-    let mut contacts = page(connection, selection, filter)?;
-    // One more than the limit was read: it tells whether a page follows.
-    let more = contacts.len() > selection.limit as usize;
-    contacts.truncate(selection.limit as usize);
-    let next = match contacts.last() {
-        Some((last, _)) if more => Some(Position::of(last, selection.sort)),
-        _ => None,
-    };
-    Ok(Listed {
-        contacts,
-        total,
-        next,
-    })
+    let (collected, next) = page(connection, selection, filter, collected, each)?;
+    Ok((collected, Listed { total, next }))
 }
 
 fn count(connection: &Connection, filter: &Conditions) -> Result<u64, rusqlite::Error> {
@@ -95,11 +107,13 @@ fn count(connection: &Connection, filter: &Conditions) -> Result<u64, rusqlite::
     statement.query_row(rusqlite::params_from_iter(&filter.values), |row| row.get(0))
 }
 
-fn page(
+fn page<C>(
     connection: &Connection,
     selection: &Selection,
     mut conditions: Conditions,
-) -> Result<Vec<(Contact, Option<Meta>)>, rusqlite::Error> {
+    mut collected: C,
+    each: fn(&mut C, &ContactView<'_>),
+) -> Result<(C, Option<Position>), rusqlite::Error> {
     let mut offset = 0;
     match &selection.page {
         Page::Offset(skipped) => offset = i64::try_from(*skipped).unwrap_or(i64::MAX),
@@ -116,20 +130,39 @@ fn page(
         conditions.to_sql(),
         order(selection.sort)
     );
+    // One more than the limit: it tells whether a page follows.
     let rows_max = i64::from(selection.limit) + 1;
     conditions
         .values
         .extend([Value::from(rows_max), Value::from(offset)]);
     let mut statement = connection.prepare_cached(&query)?;
-    let rows = statement.query_map(rusqlite::params_from_iter(&conditions.values), |row| {
-        let meta = if selection.with_meta {
-            Some(Meta::from_stored(row.get(3)?))
+    let mut rows = statement.query(rusqlite::params_from_iter(&conditions.values))?;
+    let mut last = None;
+    for number in 1..=selection.limit {
+        let Some(row) = rows.next()? else {
+            return Ok((collected, None));
+        };
+        let contact = view(row, selection.with_meta)?;
+        each(&mut collected, &contact);
+        if number == selection.limit {
+            last = Some(Position::of(&contact, selection.sort));
+        }
+    }
+    let more = rows.next()?.is_some();
+    Ok((collected, last.filter(|_| more)))
+}
+
+fn view<'r>(row: &'r Row<'_>, with_meta: bool) -> Result<ContactView<'r>, rusqlite::Error> {
+    Ok(ContactView {
+        id: ContactId::from_uuid(Uuid::from_bytes(row.get(0)?)),
+        alias: row.get_ref(1)?.as_str()?,
+        msisdn: row.get_ref(2)?.as_str()?,
+        meta: if with_meta {
+            Some(row.get_ref(3)?.as_str()?)
         } else {
             None
-        };
-        Ok((contact(row)?, meta))
-    })?;
-    rows.collect()
+        },
+    })
 }
 
 fn order(sort: Sort) -> &'static str {

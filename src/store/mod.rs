@@ -13,6 +13,7 @@
 
 mod audit;
 mod bulk;
+mod checkpointer;
 mod contacts;
 mod database;
 mod failure;
@@ -23,6 +24,7 @@ mod keys;
 mod list;
 mod migrations;
 mod optouts;
+mod pin;
 mod readers;
 mod resolve;
 mod transaction;
@@ -32,12 +34,14 @@ pub use contacts::ContactKey;
 pub use database::Database;
 pub use file::{OpenError, ServerLock, locate};
 pub use list::Listed;
+pub use readers::Snapshot;
 
+use crate::error::Error;
 use readers::Readers;
 use writer::Writer;
 
-/// An address book that is being served: one writer thread and a pool of
-/// read-only connections.
+/// An address book that is being served: one writer thread and read-only
+/// connections.
 ///
 /// Every read may fail with `StorageUnreadable`, a list also with `ListsBusy` or
 /// `ListTooSlow`. Every write may fail with `KeyInvalid` or `NotPermitted`, where
@@ -53,22 +57,23 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError::Storage`] where a connection or the thread cannot be made.
-    pub fn start(database: Database, readers_max: u32) -> Result<Self, OpenError> {
-        let readers = Readers::open(database.path(), readers_max)
-            .map_err(|error| OpenError::storage(database.path(), error))?;
+    pub fn start(database: Database, readers_max: usize) -> Result<Self, OpenError> {
+        let readers = Readers::of(database.path(), readers_max);
         let writer = Writer::start(database)?;
         Ok(Self { readers, writer })
+    }
+
+    /// Begins to read points, all of one state; for a moment on one thread.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        self.readers.begin()
     }
 
     /// Writes what is queued, moves the log into the file and closes it. Writes
     /// that come later get `Stopping`.
     pub fn stop(&self) {
         self.writer.stop();
-    }
-
-    /// Takes a connection for reading away, as long as there is one.
-    #[cfg(test)]
-    pub(crate) fn hold_reader(&self) -> Option<impl Sized + use<>> {
-        self.readers.hold()
     }
 }

@@ -1,68 +1,71 @@
 //! The ways of reading: a point on the caller's own thread, a list on one of a
 //! few blocking threads, both from read-only connections.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use r2d2::{Pool, PooledConnection};
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
+use rusqlite::{Connection, TransactionBehavior, ffi};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{database, failure, list};
+use super::database::{self, prepared};
+use super::{failure, list};
 use crate::error::Error;
 
-/// How long a read waits for a connection of the pool.
-const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Lists that are read at once, and requests resolved beside them: neither keeps
 /// the other waiting.
-const LISTS_MAX: u32 = 2;
-const RESOLVES_MAX: u32 = 1;
+const LISTS_MAX: usize = 2;
+const RESOLVES_MAX: usize = 1;
 /// How long a list waits for its turn, and how long it may then take.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
 /// Steps of SQLite's machine between two looks at the clock.
 const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 
-/// A pool of read-only connections. None of them ever waits for the writer.
+/// The read-only connections. None of them ever waits for the writer.
 #[derive(Clone)]
 pub(super) struct Readers {
-    pool: Pool<SqliteConnectionManager>,
+    idle: Arc<Idle>,
     lists: Arc<Semaphore>,
     resolves: Arc<Semaphore>,
 }
 
 impl Readers {
-    /// Opens the pool for `inline_max` threads that read points, and for lists.
-    pub(super) fn open(path: &Path, inline_max: u32) -> Result<Self, String> {
-        let manager = SqliteConnectionManager::file(path)
-            .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .with_init(|connection| {
-                database::configure(connection)?;
-                list::add_functions(connection)
-            });
-        let pool = Pool::builder()
-            .max_size(inline_max.saturating_add(LISTS_MAX + RESOLVES_MAX))
-            .test_on_check_out(false)
-            .connection_timeout(CONNECTION_WAIT_MAX)
-            .build(manager)
-            .map_err(|error| error.to_string())?;
-        Ok(Self {
-            pool,
-            lists: Arc::new(Semaphore::new(LISTS_MAX as usize)),
-            resolves: Arc::new(Semaphore::new(RESOLVES_MAX as usize)),
-        })
+    /// Opens connections for `inline_max` threads that read points, and for lists,
+    /// as they are needed.
+    pub(super) fn of(path: &Path, inline_max: usize) -> Self {
+        Self {
+            idle: Arc::new(Idle {
+                path: path.to_owned(),
+                of_threads: (0..inline_max.max(1)).map(|_| Mutex::default()).collect(),
+                of_lists: Mutex::default(),
+            }),
+            lists: Arc::new(Semaphore::new(LISTS_MAX)),
+            resolves: Arc::new(Semaphore::new(RESOLVES_MAX)),
+        }
     }
 
-    /// Reads a point on this very thread: a hop to another costs more.
+    /// Reads one point on this very thread: a hop to another costs more.
     pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, Error> {
-        query(&*self.connection()?).map_err(|error| unreadable(&error))
+        let connection = Idle::take(&self.idle, Some(THREAD.with(|number| *number)))?;
+        query(&connection).map_err(|error| unreadable(&error))
+    }
+
+    /// Begins to read several points on this very thread.
+    pub(super) fn begin(&self) -> Result<Snapshot, Error> {
+        let connection = Idle::take(&self.idle, Some(THREAD.with(|number| *number)))?;
+        let began = prepared(&connection, "BEGIN");
+        // Made first: whatever began is ended when this is dropped.
+        let snapshot = Snapshot { connection };
+        began.map_err(|error| unreadable(&error))?;
+        Ok(snapshot)
     }
 
     /// Reads a list in one read transaction, on a thread that may block, within
@@ -91,10 +94,10 @@ impl Readers {
             .await
             .map_err(|_| Error::ListsBusy)?
             .map_err(|_| Error::Internal)?;
-        let readers = self.clone();
+        let idle = Arc::clone(&self.idle);
         let reading = spawn_blocking(move || {
             let _turn = turn;
-            let connection = readers.connection()?;
+            let connection = Idle::take(&idle, None)?;
             let listed = within_time(&connection, query);
             listed.map_err(|error| match failure::code(&error) {
                 ffi::SQLITE_INTERRUPT => Error::ListTooSlow,
@@ -103,17 +106,94 @@ impl Readers {
         });
         reading.await.map_err(|_| Error::Internal)?
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn hold(&self) -> Option<PooledConnection<SqliteConnectionManager>> {
-        self.pool.try_get()
+thread_local! {
+    /// Tells the threads that read points apart.
+    static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+}
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// The connections that nobody uses. A thread gets its own back: what SQLite
+/// keeps for it in memory is near, and no two threads free what is the other's.
+struct Idle {
+    path: PathBuf,
+    of_threads: Vec<Mutex<Vec<Connection>>>,
+    of_lists: Mutex<Vec<Connection>>,
+}
+
+impl Idle {
+    /// A connection of a thread, or one for a list.
+    fn take(idle: &Arc<Self>, thread: Option<usize>) -> Result<Reader, Error> {
+        let found = idle.shelf(thread).pop();
+        let connection = found.map_or_else(|| idle.open(), Ok);
+        Ok(Reader {
+            connection: Some(connection.map_err(|error| unreadable(&error))?),
+            idle: Arc::clone(idle),
+            thread,
+        })
     }
 
-    fn connection(&self) -> Result<PooledConnection<SqliteConnectionManager>, Error> {
-        self.pool.get().map_err(|_| {
-            log::error!("no connection for reading within {CONNECTION_WAIT_MAX:?}");
-            Error::StorageUnreadable
-        })
+    fn open(&self) -> Result<Connection, rusqlite::Error> {
+        let connection = database::open_reader(&self.path)?;
+        list::add_functions(&connection)?;
+        Ok(connection)
+    }
+
+    fn shelf(&self, thread: Option<usize>) -> MutexGuard<'_, Vec<Connection>> {
+        let shelf = thread.map_or(&self.of_lists, |number| {
+            &self.of_threads[number % self.of_threads.len()]
+        });
+        shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection while it is used; there are as many as are used at once.
+struct Reader {
+    connection: Option<Connection>,
+    idle: Arc<Idle>,
+    thread: Option<usize>,
+}
+
+impl Deref for Reader {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+            .as_ref()
+            .expect("it is given back when this is dropped")
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // One that could not end its transaction is of no use to the next.
+        let usable = self.connection.take().filter(Connection::is_autocommit);
+        self.idle.shelf(self.thread).extend(usable);
+    }
+}
+
+/// One state of the address book, read on the thread that holds it: what is read
+/// together belongs together. Short-lived: the log cannot be emptied past it.
+pub struct Snapshot {
+    connection: Reader,
+}
+
+impl Snapshot {
+    pub(super) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, Error> {
+        query(&self.connection).map_err(|error| unreadable(&error))
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if let Err(error) = prepared(&self.connection, "COMMIT") {
+            failure::log(&error, "a read could not be ended");
+        }
     }
 }
 
@@ -166,7 +246,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("made");
         let path = directory.path().join("book.db");
         let _database = Database::open_or_create(&path, None).expect("opened");
-        let readers = Readers::open(&path, 0).expect("opened");
+        let readers = Readers::of(&path, 1);
         let endless =
             |connection: &Connection| connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0));
         let (one, other) = tokio::join!(readers.list(endless), readers.list(endless));
@@ -174,10 +254,8 @@ mod tests {
             (one, other),
             (Err(Error::ListTooSlow), Err(Error::ListTooSlow))
         );
-        let held: Vec<_> = (0..LISTS_MAX + RESOLVES_MAX)
-            .map_while(|_| readers.hold())
-            .collect();
-        assert_eq!(held.len(), (LISTS_MAX + RESOLVES_MAX) as usize);
+        let held: Vec<_> = readers.idle.shelf(None).drain(..).collect();
+        assert_eq!(held.len(), LISTS_MAX);
         for connection in held {
             let counted = connection.query_row(LONG, [], |row| row.get(0));
             assert_eq!(counted, Ok(100_000_i64), "its time limit is taken off");

@@ -1,6 +1,7 @@
 //! The one thread that writes: takes what is queued, one transaction, one
 //! commit, then answers all. It turns the syncs of many clients into one.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -12,6 +13,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::checkpointer::{Checkpointer, Log};
+use super::database::{self, prepared};
 use super::failure::{self, Failure, classify, classify_commit};
 use super::transaction::Transaction;
 use super::{Database, OpenError, keys};
@@ -43,7 +46,7 @@ const WITHDRAWN: u8 = 2;
 pub(super) struct Writer {
     queue: SyncSender<Message>,
     stopping: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Option<(JoinHandle<()>, Checkpointer)>>,
 }
 
 enum Message {
@@ -60,18 +63,28 @@ impl Writer {
         connection
             .busy_handler(None)
             .map_err(|error| OpenError::storage(&path, error))?;
+        // In the place of SQLite's own checkpoints.
+        connection.wal_hook(Some(|_, pages| {
+            LOG_PAGES.set(pages.unsigned_abs());
+            Ok(())
+        }));
+        let beside =
+            database::open_writer(&path).map_err(|error| OpenError::storage(&path, error))?;
+        let log = Arc::new(Log::default());
+        let checkpointer = Checkpointer::start(&path, beside, Arc::clone(&log))
+            .map_err(|error| OpenError::storage(&path, error))?;
         let stopping = Arc::new(AtomicBool::new(false));
         let thread = thread::Builder::new()
             .name("writer".to_owned())
             .spawn({
                 let stopping = Arc::clone(&stopping);
-                move || run(&connection, &jobs, &stopping)
+                move || run(&connection, &jobs, &log, &stopping)
             })
             .map_err(|error| OpenError::storage(&path, error))?;
         Ok(Self {
             queue,
             stopping,
-            thread: Mutex::new(Some(thread)),
+            threads: Mutex::new(Some((thread, checkpointer))),
         })
     }
 
@@ -127,15 +140,15 @@ impl Writer {
     /// Has everything written that is queued, then the log moved into the file.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        // A closed queue means that the thread has ended already.
-        let _ = self.queue.send(Message::Stop);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            log::error!("the writer thread panicked");
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((writer, checkpointer)) = threads.take() {
+            // First, so that it is not in the way of the last checkpoint.
+            checkpointer.stop();
+            // A closed queue means that the thread has ended already.
+            let _ = self.queue.send(Message::Stop);
+            if writer.join().is_err() {
+                log::error!("the writer thread panicked");
+            }
         }
     }
 }
@@ -211,7 +224,12 @@ where
     }
 }
 
-fn run(connection: &Connection, queue: &Receiver<Message>, stop_wanted: &AtomicBool) {
+thread_local! {
+    /// Pages of the log after the last commit of this thread's connection.
+    static LOG_PAGES: Cell<u32> = const { Cell::new(0) };
+}
+
+fn run(connection: &Connection, queue: &Receiver<Message>, log: &Log, stop_wanted: &AtomicBool) {
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_ROWS_MAX);
     let mut stopping = false;
     while !stopping {
@@ -219,6 +237,7 @@ fn run(connection: &Connection, queue: &Receiver<Message>, stop_wanted: &AtomicB
             Ok(Message::Job(job)) => batch.push(job),
             Ok(Message::Stop) | Err(_) => break,
         }
+        log.begin_writing();
         // A panic in one job's work must not end the writing for everyone.
         let written = catch_unwind(AssertUnwindSafe(|| {
             let began = begin(connection, stop_wanted);
@@ -233,6 +252,7 @@ fn run(connection: &Connection, queue: &Receiver<Message>, stop_wanted: &AtomicB
         {
             failure::log(&error, "a rollback failed");
         }
+        log.end_writing(LOG_PAGES.get());
         let batch_error = batch_error.err();
         for job in batch.drain(..) {
             job.answer(batch_error.as_ref());
@@ -341,11 +361,6 @@ fn perform(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), ru
         }
     }
     transaction.write_counters()
-}
-
-fn prepared(connection: &Connection, statement: &str) -> Result<(), rusqlite::Error> {
-    connection.prepare_cached(statement)?.execute([])?;
-    Ok(())
 }
 
 #[cfg(test)]

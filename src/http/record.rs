@@ -1,0 +1,48 @@
+//! A contact as JSON, written by hand: a list holds hundreds, and all that
+//! serde could do better here is not needed. Digits, dates and ids hold nothing
+//! to escape, and a meta is kept as the JSON that it is.
+
+use crate::contact::{ContactView, FullContact};
+
+/// Writes the record of create, update and list: exactly `id, alias, msisdn,
+/// created_on`, in this order; `meta` only where the list asks for it.
+pub(super) fn write_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+    write_members(json, contact);
+    json.push(b'}');
+}
+
+/// Writes the record of get-one.
+pub(super) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
+    let contact = ContactView {
+        meta: Some(full.meta.as_json()),
+        ..full.contact.view()
+    };
+    write_members(json, &contact);
+    json.extend_from_slice(b",\"updated_on\":\"");
+    json.extend_from_slice(full.updated_on.to_text().as_str().as_bytes());
+    json.extend_from_slice(b"\"}");
+}
+
+/// Writes a contact as the next one of a list.
+pub(super) fn write_next_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+    if !json.ends_with(b"[") {
+        json.push(b',');
+    }
+    write_contact(json, contact);
+}
+
+fn write_members(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+    json.extend_from_slice(b"{\"id\":\"");
+    json.extend_from_slice(contact.id.to_text().as_str().as_bytes());
+    json.extend_from_slice(b"\",\"alias\":");
+    serde_json::to_writer(&mut *json, contact.alias).expect("a text fits into memory");
+    json.extend_from_slice(b",\"msisdn\":\"");
+    json.extend_from_slice(contact.msisdn.as_bytes());
+    json.extend_from_slice(b"\",\"created_on\":\"");
+    json.extend_from_slice(contact.id.created_on().to_text().as_str().as_bytes());
+    json.push(b'"');
+    if let Some(meta) = contact.meta {
+        json.extend_from_slice(b",\"meta\":");
+        json.extend_from_slice(meta.as_bytes());
+    }
+}
