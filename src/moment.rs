@@ -53,20 +53,22 @@ impl Moment {
     /// Writes it; what no four-digit year holds is written as 1970.
     pub fn to_text(self) -> MomentText {
         let at = self.calendar().filter(|at| at.year() >= 0);
+        let millis = at.map_or(0, |_| self.0.rem_euclid(1000));
         let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let mut text = MomentText(*b"0000-00-00T00:00:00.000Z");
-        text.put(0, 4, at.year().unsigned_abs());
+        text.put(0, 4, at.year().unsigned_abs().into());
         text.put(5, 2, u8::from(at.month()).into());
         text.put(8, 2, at.day().into());
         text.put(11, 2, at.hour().into());
         text.put(14, 2, at.minute().into());
         text.put(17, 2, at.second().into());
-        text.put(20, 3, at.millisecond().into());
+        text.put(20, 3, millis.unsigned_abs());
         text
     }
 
+    /// Its second, or `None` beyond the calendar.
     fn calendar(self) -> Option<OffsetDateTime> {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()
+        OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000)).ok()
     }
 }
 
@@ -79,7 +81,7 @@ impl MomentText {
         std::str::from_utf8(&self.0).expect("digits and marks are ASCII")
     }
 
-    fn put(&mut self, at: usize, digits: usize, mut number: u32) {
+    fn put(&mut self, at: usize, digits: usize, mut number: u64) {
         for place in self.0[at..at + digits].iter_mut().rev() {
             *place = b'0' + (number % 10) as u8;
             number /= 10;

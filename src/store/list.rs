@@ -19,6 +19,9 @@ const SELECT: &str = "SELECT id, alias, msisdn FROM contacts";
 const SELECT_WITH_META: &str = "SELECT id, alias, msisdn, meta FROM contacts";
 const COUNT: &str = "SELECT count(*) FROM contacts";
 
+/// A bare parameter would have the statement planned anew for every value.
+const PART: &str = " LIMIT CAST(? AS INTEGER) OFFSET CAST(? AS INTEGER)";
+
 const ALIAS_IS: &str = "alias = ?";
 const MSISDN_IS: &str = "msisdn = ?";
 const ALIAS_FROM: &str = "alias >= ?";
@@ -126,7 +129,7 @@ fn page<C>(
         SELECT
     };
     let query = format!(
-        "{select}{}{} LIMIT ? OFFSET ?",
+        "{select}{}{}{PART}",
         conditions.to_sql(),
         order(selection.sort)
     );
