@@ -3,7 +3,7 @@
 -- "abk1" in ASCII, at byte 68 of the file: whose file this is.
 PRAGMA application_id = 1633839921;
 -- At byte 60 of the file: which schema. A newer one is refused untouched.
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 
 CREATE TABLE contacts (
     -- UUID version 7: its first 48 bits are the millisecond of creation, so new
@@ -33,6 +33,29 @@ CREATE TABLE optouts (
 -- For the list of opt-outs, the oldest first.
 CREATE INDEX optouts_by_created_on ON optouts (created_on);
 
+CREATE TABLE groups (
+    -- UUID version 7, as a contact's.
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    -- By the rules of an alias. A deleted group has none: it is free at once.
+    name TEXT UNIQUE CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 512),
+    -- How many memberships it has, kept by every transaction that changes some.
+    members INTEGER NOT NULL DEFAULT 0 CHECK (members >= 0),
+    -- Milliseconds since 1970, UTC; null is not deleted. A deleted group exists
+    -- for nobody; the row goes once its memberships are swept away.
+    deleted_on INTEGER,
+    CHECK ((name IS NULL) = (deleted_on IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE memberships (
+    group_id BLOB NOT NULL REFERENCES groups (id),
+    contact_id BLOB NOT NULL REFERENCES contacts (id),
+    -- The order of a group's members is that of their creation.
+    PRIMARY KEY (group_id, contact_id)
+) STRICT, WITHOUT ROWID;
+
+-- For the groups of one contact, and for its deletion.
+CREATE INDEX memberships_by_contact ON memberships (contact_id, group_id);
+
 -- How many rows a table has, kept by every transaction that adds or removes
 -- some: counting a million rows takes longer than a whole page of them.
 CREATE TABLE counters (
@@ -41,7 +64,7 @@ CREATE TABLE counters (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO counters (name, value)
-VALUES ('contacts', 0), ('optouts', 0), ('api_keys', 0), ('audit', 0);
+VALUES ('contacts', 0), ('optouts', 0), ('api_keys', 0), ('audit', 0), ('groups', 0);
 
 CREATE TABLE api_keys (
     -- The 12 characters inside the token.

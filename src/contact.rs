@@ -6,6 +6,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::error::Invalid;
+use crate::id;
 use crate::meta::Meta;
 use crate::moment::Moment;
 use crate::text::{NameFault, normalise_name};
@@ -104,9 +105,7 @@ impl ContactId {
 
     /// Reads the written form, 36 characters with hyphens, in any case.
     pub fn parse(text: &str) -> Option<Self> {
-        const WRITTEN_CHARACTERS: usize = 36;
-        let uuid = Uuid::try_parse(text).ok()?;
-        (text.len() == WRITTEN_CHARACTERS).then_some(Self(uuid))
+        id::parse(text).map(Self)
     }
 
     /// Writes it, in lower case.
@@ -123,8 +122,7 @@ impl ContactId {
 
     /// The millisecond inside the id.
     pub fn created_on(&self) -> Moment {
-        let millis = self.0.as_u128() >> 80;
-        Moment::from_millis(i64::try_from(millis).expect("48 bits fit"))
+        id::created_on(self.0)
     }
 }
 

@@ -53,6 +53,15 @@ pub enum Error {
     /// The number is not opted out.
     #[error("Opt-out not found")]
     OptoutNotFound,
+    /// No group has the id.
+    #[error("Group not found")]
+    GroupNotFound,
+    /// Another group has the name.
+    #[error("Group name already exists")]
+    GroupNameTaken,
+    /// The address book has [`GROUPS_MAX`](crate::group::GROUPS_MAX) groups.
+    #[error("An address book has at most 1000 groups")]
+    GroupsTooMany,
     /// Several contacts share a number that was to name one.
     #[error("{0} contacts have this number, nothing was deleted, delete by id")]
     NumberShared(u64),
@@ -212,6 +221,15 @@ pub enum Invalid {
     MetaNul,
     #[error("Meta must not contain a lone surrogate")]
     MetaLoneSurrogate,
+
+    #[error("Name must be a string")]
+    GroupNameNotString,
+    #[error("Name is required")]
+    GroupNameMissing,
+    #[error("Name must be at most 128 characters")]
+    GroupNameTooLong,
+    #[error("Name contains characters that are not allowed")]
+    GroupNameCharacters,
 
     #[error("Key name is required")]
     KeyNameMissing,

@@ -15,6 +15,8 @@ pub mod bucket;
 pub mod bulk;
 pub mod change;
 pub mod contact;
+pub mod group;
+pub mod id;
 pub mod idempotency;
 pub mod key;
 pub mod meta;

@@ -108,18 +108,21 @@ impl Refusal {
     fn status_and_name(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Domain(error) => match error {
-                Error::Invalid(_) | Error::AliasTaken | Error::NotTried => {
-                    (StatusCode::BAD_REQUEST, "ValidationError")
-                }
+                Error::Invalid(_)
+                | Error::AliasTaken
+                | Error::GroupNameTaken
+                | Error::GroupsTooMany
+                | Error::NotTried => (StatusCode::BAD_REQUEST, "ValidationError"),
                 Error::KeyMissing | Error::KeyInvalid => {
                     (StatusCode::UNAUTHORIZED, "UnauthorizedError")
                 }
                 Error::NotPermitted(_) | Error::AddressNotAllowed | Error::KeyWider(_) => {
                     (StatusCode::FORBIDDEN, "ForbiddenError")
                 }
-                Error::ContactNotFound | Error::OptoutNotFound | Error::KeyNotFound => {
-                    (StatusCode::NOT_FOUND, "NotFoundError")
-                }
+                Error::ContactNotFound
+                | Error::OptoutNotFound
+                | Error::GroupNotFound
+                | Error::KeyNotFound => (StatusCode::NOT_FOUND, "NotFoundError"),
                 Error::NumberShared(_)
                 | Error::KeyRevoked
                 | Error::KeyNotActive

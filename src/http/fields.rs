@@ -1,10 +1,11 @@
-//! Reads the fields of a body's contact or opt-out. A field that is there and
+//! Reads the fields of a body's contact, opt-out or group. A field that is there and
 //! `null` counts as missing.
 
 use serde_json::value::RawValue;
 
 use crate::contact::{Alias, Msisdn};
 use crate::error::Invalid;
+use crate::group::GroupName;
 use crate::json::decode_string;
 use crate::meta::Meta;
 
@@ -22,6 +23,14 @@ pub(super) fn required_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invali
         .ok_or(Invalid::MsisdnNotString)?
         .map_err(|_| Invalid::MsisdnFormat)?;
     Msisdn::parse(&text)
+}
+
+pub(super) fn required_group_name(value: Option<&RawValue>) -> Result<GroupName, Invalid> {
+    let value = present(value).ok_or(Invalid::GroupNameMissing)?;
+    let text = decode_string(value)
+        .ok_or(Invalid::GroupNameNotString)?
+        .map_err(|_| Invalid::GroupNameCharacters)?;
+    GroupName::parse(&text)
 }
 
 pub(super) fn optional_meta(value: Option<&RawValue>) -> Result<Option<Meta>, Invalid> {

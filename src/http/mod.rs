@@ -12,6 +12,7 @@ mod connections;
 mod contacts;
 mod envelope;
 mod fields;
+mod groups;
 mod idempotency;
 mod key_fields;
 mod keys;
@@ -140,6 +141,18 @@ fn routes(app: &mut ServiceConfig) {
     app.service(at(
         "/addressbook/optouts/{msisdn}",
         [keyed(Method::DELETE, optouts::delete)],
+    ));
+    app.service(at(
+        "/addressbook/groups",
+        [get(groups::list), keyed(Method::POST, groups::create)],
+    ));
+    app.service(at(
+        "/addressbook/groups/{id}",
+        [
+            get(groups::get),
+            keyed(Method::PATCH, groups::patch),
+            keyed(Method::DELETE, groups::delete),
+        ],
     ));
     app.service(at(
         "/auth/test",

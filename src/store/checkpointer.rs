@@ -1,6 +1,7 @@
 //! Moves the log into the file beside the writer, which would else do it
 //! between two commits while its clients wait.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -57,7 +58,21 @@ struct State {
     stopping: bool,
 }
 
+thread_local! {
+    /// Pages of the log after the last commit of this thread's connection.
+    static PAGES: Cell<u32> = const { Cell::new(0) };
+}
+
 impl Log {
+    /// Has the length of the log told after every commit of the writer's
+    /// connection, in the place of SQLite's own checkpoints.
+    pub(super) fn watch(connection: &Connection) {
+        connection.wal_hook(Some(|_, pages| {
+            PAGES.set(pages.unsigned_abs());
+            Ok(())
+        }));
+    }
+
     /// Waits until a transaction may begin: the writer's part.
     pub(super) fn begin_writing(&self) {
         let mut state = self.lock();
@@ -72,8 +87,9 @@ impl Log {
         waiting.unwrap_or_else(PoisonError::into_inner).writing = true;
     }
 
-    /// Says that the transaction has ended and how many pages the log has.
-    pub(super) fn end_writing(&self, pages: u32) {
+    /// Says that the transaction has ended.
+    pub(super) fn end_writing(&self) {
+        let pages = PAGES.get();
         let mut state = self.lock();
         state.writing = false;
         state.pages = pages;

@@ -10,7 +10,7 @@ use crate::files;
 /// "abk1" in ASCII; the same number stands in `schema.sql`.
 pub(super) const APPLICATION_ID: u32 = 0x6162_6b31;
 /// The schema that this program writes; the same number stands in `schema.sql`.
-pub(super) const SCHEMA_VERSION: u32 = 4;
+pub(super) const SCHEMA_VERSION: u32 = 5;
 /// Why a file cannot be opened as an address book.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -18,6 +18,7 @@ mod contacts;
 mod database;
 mod failure;
 mod file;
+mod groups;
 mod idempotency;
 mod key_changes;
 mod keys;
@@ -27,6 +28,7 @@ mod optouts;
 mod pin;
 mod readers;
 mod resolve;
+mod sweep;
 mod transaction;
 mod writer;
 

@@ -17,10 +17,17 @@ pub(super) enum Counter {
     Optouts,
     ApiKeys,
     Audit,
+    Groups,
 }
 
 impl Counter {
-    const ALL: [Self; 4] = [Self::Contacts, Self::Optouts, Self::ApiKeys, Self::Audit];
+    const ALL: [Self; 5] = [
+        Self::Contacts,
+        Self::Optouts,
+        Self::ApiKeys,
+        Self::Audit,
+        Self::Groups,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -28,6 +35,7 @@ impl Counter {
             Self::Optouts => "optouts",
             Self::ApiKeys => "api_keys",
             Self::Audit => "audit",
+            Self::Groups => "groups",
         }
     }
 
@@ -73,6 +81,12 @@ impl<'c> Transaction<'c> {
     pub(super) fn count(&self, counter: Counter, rows: i64) {
         let added = &self.added[counter as usize];
         added.set(added.get() + rows);
+    }
+
+    /// How many rows a counted table has, with what this transaction added.
+    pub(super) fn counted(&self, counter: Counter) -> Result<u64, rusqlite::Error> {
+        let before = counter.read(self.connection)?;
+        Ok(before.saturating_add_signed(self.added[counter as usize].get()))
     }
 
     /// Does `work` and keeps it only if it is worth it; else it leaves nothing

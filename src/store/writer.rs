@@ -1,7 +1,6 @@
 //! The one thread that writes: takes what is queued, one transaction, one
 //! commit, then answers all. It turns the syncs of many clients into one.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -16,6 +15,7 @@ use tokio::time::timeout;
 use super::checkpointer::{Checkpointer, Log};
 use super::database::{self, prepared};
 use super::failure::{self, Failure, classify, classify_commit};
+use super::sweep::Sweeper;
 use super::transaction::Transaction;
 use super::{Database, OpenError, keys};
 use crate::error::Error;
@@ -46,6 +46,7 @@ const WITHDRAWN: u8 = 2;
 pub(super) struct Writer {
     queue: SyncSender<Message>,
     stopping: Arc<AtomicBool>,
+    sweep_wanted: Arc<AtomicBool>,
     threads: Mutex<Option<(JoinHandle<()>, Checkpointer)>>,
 }
 
@@ -63,27 +64,27 @@ impl Writer {
         connection
             .busy_handler(None)
             .map_err(|error| OpenError::storage(&path, error))?;
-        // In the place of SQLite's own checkpoints.
-        connection.wal_hook(Some(|_, pages| {
-            LOG_PAGES.set(pages.unsigned_abs());
-            Ok(())
-        }));
+        Log::watch(&connection);
         let beside =
             database::open_writer(&path).map_err(|error| OpenError::storage(&path, error))?;
         let log = Arc::new(Log::default());
         let checkpointer = Checkpointer::start(&path, beside, Arc::clone(&log))
             .map_err(|error| OpenError::storage(&path, error))?;
         let stopping = Arc::new(AtomicBool::new(false));
+        // An earlier run may have left something.
+        let sweep_wanted = Arc::new(AtomicBool::new(true));
         let thread = thread::Builder::new()
             .name("writer".to_owned())
             .spawn({
                 let stopping = Arc::clone(&stopping);
-                move || run(&connection, &jobs, &log, &stopping)
+                let sweeper = Sweeper::new(Arc::clone(&sweep_wanted));
+                move || run(&connection, &jobs, &log, sweeper, &stopping)
             })
             .map_err(|error| OpenError::storage(&path, error))?;
         Ok(Self {
             queue,
             stopping,
+            sweep_wanted,
             threads: Mutex::new(Some((thread, checkpointer))),
         })
     }
@@ -135,6 +136,11 @@ impl Writer {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) | Err(_) => Err(Error::OutcomeUnknown),
         }
+    }
+
+    /// Where a job says that it left something to be swept.
+    pub(super) fn sweep_wanted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.sweep_wanted)
     }
 
     /// Has everything written that is queued, then the log moved into the file.
@@ -224,16 +230,17 @@ where
     }
 }
 
-thread_local! {
-    /// Pages of the log after the last commit of this thread's connection.
-    static LOG_PAGES: Cell<u32> = const { Cell::new(0) };
-}
-
-fn run(connection: &Connection, queue: &Receiver<Message>, log: &Log, stop_wanted: &AtomicBool) {
+fn run(
+    connection: &Connection,
+    queue: &Receiver<Message>,
+    log: &Log,
+    mut sweeper: Sweeper,
+    stop_wanted: &AtomicBool,
+) {
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_ROWS_MAX);
     let mut stopping = false;
     while !stopping {
-        match queue.recv() {
+        match sweeper.receive(connection, log, queue) {
             Ok(Message::Job(job)) => batch.push(job),
             Ok(Message::Stop) | Err(_) => break,
         }
@@ -252,7 +259,7 @@ fn run(connection: &Connection, queue: &Receiver<Message>, log: &Log, stop_wante
         {
             failure::log(&error, "a rollback failed");
         }
-        log.end_writing(LOG_PAGES.get());
+        log.end_writing();
         let batch_error = batch_error.err();
         for job in batch.drain(..) {
             job.answer(batch_error.as_ref());

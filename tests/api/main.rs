@@ -22,6 +22,7 @@ mod filter;
 mod filter_meta;
 mod filter_model;
 mod get;
+mod groups;
 mod idempotency;
 mod key_calls;
 mod key_escalation;

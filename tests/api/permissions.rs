@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::harness::{PERMISSIONS, Reply, Server};
 
 /// Method, path, and the permissions in the order in which they are checked.
-const CALLS: [(&str, &str, &[&str]); 34] = [
+const CALLS: [(&str, &str, &[&str]); 39] = [
     ("POST", "/addressbook/contacts", &["create:Contacts"]),
     ("POST", "/contacts", &["create:Contacts"]),
     ("GET", "/addressbook/contacts", &["read:Contacts"]),
@@ -42,6 +42,11 @@ const CALLS: [(&str, &str, &[&str]); 34] = [
     ("GET", "/addressbook/optouts", &["read:Optouts"]),
     ("POST", "/addressbook/optouts", &["create:Optouts"]),
     ("DELETE", "/addressbook/optouts/1", &["delete:Optouts"]),
+    ("GET", "/addressbook/groups", &["read:Groups"]),
+    ("POST", "/addressbook/groups", &["create:Groups"]),
+    ("GET", "/addressbook/groups/1", &["read:Groups"]),
+    ("PATCH", "/addressbook/groups/1", &["update:Groups"]),
+    ("DELETE", "/addressbook/groups/1", &["delete:Groups"]),
     ("GET", "/auth/test", &[]),
     ("POST", "/auth/test", &[]),
     ("HEAD", "/auth/test", &[]),

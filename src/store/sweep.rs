@@ -1,0 +1,115 @@
+//! Sweeps away what deleted groups left behind, a little at a time: in one piece,
+//! a million memberships would keep every other write waiting for seconds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::checkpointer::Log;
+use super::failure::{self, classify};
+use crate::error::Error;
+
+const SOME_DELETED: &str = "SELECT id FROM groups WHERE deleted_on IS NOT NULL LIMIT 1";
+const SWEEP: &str = "DELETE FROM memberships WHERE group_id = ?1 AND contact_id IN
+    (SELECT contact_id FROM memberships WHERE group_id = ?1 ORDER BY contact_id LIMIT ?2)";
+const COUNT: &str = "UPDATE groups SET members = members - ?2 WHERE id = ?1";
+const FORGET: &str = "DELETE FROM groups WHERE id = ?1";
+
+/// Memberships that one transaction sweeps: other writes are served between two.
+const SWEPT_AT_ONCE_MAX: usize = 1000;
+/// How long nothing is swept after the storage failed, or another process wrote.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Sweeps on the writer's thread while it waits for work.
+pub(super) struct Sweeper {
+    /// Whether there may be something to sweep; set where a group is deleted.
+    wanted: Arc<AtomicBool>,
+    paused_until: Option<Instant>,
+}
+
+impl Sweeper {
+    /// Sweeps whenever `wanted` is set.
+    pub(super) fn new(wanted: Arc<AtomicBool>) -> Self {
+        Self {
+            wanted,
+            paused_until: None,
+        }
+    }
+
+    /// Waits for the next message of a queue. Takes a step before each, so that
+    /// it comes to its end under any load, and goes on while there is none.
+    ///
+    /// # Errors
+    /// The queue is closed and empty.
+    pub(super) fn receive<M>(
+        &mut self,
+        connection: &Connection,
+        log: &Log,
+        queue: &Receiver<M>,
+    ) -> Result<M, RecvError> {
+        while self.wanted.load(Ordering::Relaxed) {
+            let wait = self
+                .pause_left()
+                .unwrap_or_else(|| self.step(connection, log));
+            match queue.recv_timeout(wait) {
+                Ok(message) => return Ok(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
+            }
+        }
+        queue.recv()
+    }
+
+    fn pause_left(&self) -> Option<Duration> {
+        let until = self.paused_until?;
+        let left = until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Takes a step; returns how long there is nothing more to do.
+    fn step(&mut self, connection: &Connection, log: &Log) -> Duration {
+        self.paused_until = None;
+        log.begin_writing();
+        let swept = sweep(connection);
+        log.end_writing();
+        match swept {
+            Ok(more) => self.wanted.store(more, Ordering::Relaxed),
+            Err(error) => {
+                if classify(&error) != Error::Busy {
+                    failure::log(&error, "what a deleted group left behind is not swept");
+                }
+                self.paused_until = Some(Instant::now() + PAUSE);
+                return PAUSE;
+            }
+        }
+        Duration::ZERO
+    }
+}
+
+/// Sweeps some memberships of one deleted group in a transaction of their own,
+/// and forgets the group with the last; returns whether there may be more.
+fn sweep(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let deleted: Option<[u8; 16]> = connection
+        .prepare_cached(SOME_DELETED)?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let Some(group) = deleted else {
+        return Ok(false);
+    };
+    let transaction =
+        rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let swept = transaction
+        .prepare_cached(SWEEP)?
+        .execute(params![group, SWEPT_AT_ONCE_MAX])?;
+    transaction
+        .prepare_cached(COUNT)?
+        .execute(params![group, swept])?;
+    if swept < SWEPT_AT_ONCE_MAX {
+        transaction.prepare_cached(FORGET)?.execute([group])?;
+    }
+    transaction.commit()?;
+    Ok(true)
+}
