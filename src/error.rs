@@ -178,6 +178,8 @@ pub enum Invalid {
     AliasPrefix,
     #[error("Parameter search must be 1 to 128 characters")]
     Search,
+    #[error("Parameter group must be the id of a group")]
+    GroupFilter,
     #[error("Parameter meta.NAME may be given for at most 16 names")]
     MetaFilters,
     #[error("Parameter include must be meta")]
@@ -230,6 +232,13 @@ pub enum Invalid {
     GroupNameTooLong,
     #[error("Name contains characters that are not allowed")]
     GroupNameCharacters,
+
+    #[error("Add must be an array of strings")]
+    MembersToAdd,
+    #[error("Remove must be an array of strings")]
+    MembersToRemove,
+    #[error("Add and remove must have 1 to 10000 aliases together")]
+    MembersCount,
 
     #[error("Key name is required")]
     KeyNameMissing,

@@ -1,4 +1,4 @@
-//! A group of contacts: its name and its id.
+//! A group of contacts: its name, its id, and what is to become of its members.
 
 use std::fmt;
 
@@ -88,4 +88,26 @@ pub struct Group {
     pub name: GroupName,
     /// How many contacts are in it.
     pub members: u64,
+}
+
+/// What is to become of one contact in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberChange {
+    /// The contact of this alias is to be in it.
+    Add(Alias),
+    /// The contact of this alias is not to be in it.
+    Remove(Alias),
+}
+
+/// What came of a [`MemberChange`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberOutcome {
+    /// It was not in the group; it is now.
+    Added,
+    /// It was in the group; it is not any more.
+    Removed,
+    /// It was so already.
+    Unchanged,
+    /// No contact has the alias.
+    NotFound,
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::contact::{Alias, ContactId, ContactView, Msisdn};
 use crate::error::Invalid;
+use crate::group::GroupId;
 
 /// By what a list is sorted; ties by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Filter {
     AliasPrefix(String),
     /// Alias or number hold these characters, ASCII letters in any case.
     Search(String),
+    /// It is in this group.
+    Group(GroupId),
     /// Meta has a member of this name with this value: a string exactly, a
     /// number as a number, `true`, `false` and `null` by word.
     Meta {

@@ -1,4 +1,4 @@
-//! The list of contacts.
+//! The list of contacts, and how a list of contacts is answered.
 
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -26,7 +26,8 @@ pub(super) async fn list(
     Ok(answer(json, &listed, &selection))
 }
 
-fn answer(json: Vec<u8>, listed: &Listed, selection: &Selection) -> HttpResponse {
+/// The part of a list that was asked for: with its total, or with the next cursor.
+pub(super) fn answer(json: Vec<u8>, listed: &Listed, selection: &Selection) -> HttpResponse {
     let limit = selection.limit;
     match &selection.page {
         Page::Offset(offset) => {

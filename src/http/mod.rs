@@ -17,6 +17,7 @@ mod idempotency;
 mod key_fields;
 mod keys;
 mod lists;
+mod members;
 mod metrics;
 mod observe;
 mod ops;
@@ -153,6 +154,10 @@ fn routes(app: &mut ServiceConfig) {
             keyed(Method::PATCH, groups::patch),
             keyed(Method::DELETE, groups::delete),
         ],
+    ));
+    app.service(at(
+        "/addressbook/groups/{id}/members",
+        [get(members::list), keyed(Method::POST, members::change)],
     ));
     app.service(at(
         "/auth/test",

@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::contact::{Alias, Msisdn};
 use crate::error::Invalid;
+use crate::group::GroupId;
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
 
 const LIMIT_DEFAULT: u32 = 10;
@@ -106,20 +107,34 @@ impl Query {
         };
         let cursor = self.take("cursor");
         self.nothing_left()?;
-        let page = match (cursor.as_deref(), offset) {
-            (Some(_), Some(_)) => return Err(Invalid::CursorWithOffset),
-            (Some(""), None) => Page::After(None),
-            (Some(cursor), None) => {
-                Page::After(Some(Position::from_cursor(cursor, &filters, sort)?))
-            }
-            (None, offset) => Page::Offset(offset.unwrap_or(0)),
-        };
         Ok(Selection {
+            page: page(cursor.as_deref(), offset, &filters, sort)?,
             filters,
             sort,
-            page,
             limit,
             with_meta,
+        })
+    }
+
+    /// Takes what selects a part of a group's members; nothing else may be left.
+    ///
+    /// # Errors
+    /// The variant of [`Invalid`] for the first parameter that is wrong.
+    pub(super) fn into_members(mut self, group: GroupId) -> Result<Selection, Invalid> {
+        let (offset, limit) = self.take_offset_and_limit()?;
+        let cursor = self.take("cursor");
+        self.nothing_left()?;
+        let filters = vec![Filter::Group(group)];
+        let sort = Sort {
+            field: SortField::CreatedOn,
+            descending: false,
+        };
+        Ok(Selection {
+            page: page(cursor.as_deref(), offset, &filters, sort)?,
+            filters,
+            sort,
+            limit,
+            with_meta: false,
         })
     }
 
@@ -156,6 +171,11 @@ impl Query {
         if let Some(msisdn) = self.take("msisdn") {
             filters.push(Filter::Msisdn(Msisdn::parse(&msisdn)?));
         }
+        if let Some(group) = self.take("group") {
+            filters.push(Filter::Group(
+                GroupId::parse(&group).ok_or(Invalid::GroupFilter)?,
+            ));
+        }
         if let Some(prefix) = self.take("aliasPrefix") {
             filters.push(Filter::AliasPrefix(bounded(prefix, Invalid::AliasPrefix)?));
         }
@@ -175,6 +195,20 @@ impl Query {
         }));
         Ok(filters)
     }
+}
+
+fn page(
+    cursor: Option<&str>,
+    offset: Option<u64>,
+    filters: &[Filter],
+    sort: Sort,
+) -> Result<Page, Invalid> {
+    Ok(match (cursor, offset) {
+        (Some(_), Some(_)) => return Err(Invalid::CursorWithOffset),
+        (Some(""), None) => Page::After(None),
+        (Some(cursor), None) => Page::After(Some(Position::from_cursor(cursor, filters, sort)?)),
+        (None, offset) => Page::Offset(offset.unwrap_or(0)),
+    })
 }
 
 /// Digits alone: no sign, no space. What is larger than a `u64` is its largest.

@@ -25,17 +25,33 @@ pub(super) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
 
 /// Writes a contact as the next one of a list.
 pub(super) fn write_next_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
-    if !json.ends_with(b"[") {
-        json.push(b',');
-    }
+    separate(json);
     write_contact(json, contact);
 }
 
-fn write_members(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+/// Writes a contact as the next member of a group, `id, alias`: numbers need leave
+/// to read contacts.
+pub(super) fn write_next_member(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+    separate(json);
+    write_name(json, contact);
+    json.push(b'}');
+}
+
+fn separate(json: &mut Vec<u8>) {
+    if !json.ends_with(b"[") {
+        json.push(b',');
+    }
+}
+
+fn write_name(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     json.extend_from_slice(b"{\"id\":\"");
     json.extend_from_slice(contact.id.to_text().as_str().as_bytes());
     json.extend_from_slice(b"\",\"alias\":");
-    serde_json::to_writer(&mut *json, contact.alias).expect("a text fits into memory");
+    serde_json::to_writer(json, contact.alias).expect("a text fits into memory");
+}
+
+fn write_members(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+    write_name(json, contact);
     json.extend_from_slice(b",\"msisdn\":\"");
     json.extend_from_slice(contact.msisdn.as_bytes());
     json.extend_from_slice(b"\",\"created_on\":\"");

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure};
 use super::transaction::{Counter, Transaction};
-use super::{Snapshot, Store, idempotency};
+use super::{Snapshot, Store, idempotency, memberships};
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
 use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::Error;
@@ -247,6 +247,7 @@ pub(super) fn delete(
     }
     let old = find(transaction, key)?.ok_or(Error::ContactNotFound)?;
     condition.check(Some(&old))?;
+    memberships::remove_from_all(transaction, old.contact.id)?;
     transaction
         .prepare_cached(DELETE)?
         .execute([old.contact.id.as_bytes()])?;

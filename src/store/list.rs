@@ -8,22 +8,36 @@ use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use super::transaction::Counter;
-use super::{Snapshot, Store};
+use super::{Snapshot, Store, groups};
 use crate::contact::{ContactId, ContactView};
 use crate::error::Error;
+use crate::group::{Group, GroupId};
 use crate::key::Grant;
 use crate::meta::has_member;
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
 
-const SELECT: &str = "SELECT id, alias, msisdn FROM contacts";
-const SELECT_WITH_META: &str = "SELECT id, alias, msisdn, meta FROM contacts";
-const COUNT: &str = "SELECT count(*) FROM contacts";
+const SELECT: &str = "SELECT id, alias, msisdn";
+const SELECT_WITH_META: &str = "SELECT id, alias, msisdn, meta";
+const COUNT: &str = "SELECT count(*)";
+
+const CONTACTS: &str = " FROM contacts";
+/// A `CROSS JOIN` is done from left to right: <https://sqlite.org/optoverview.html>
+const MEMBERS_FIRST: &str = " FROM memberships
+    CROSS JOIN contacts ON contacts.id = memberships.contact_id";
+const CONTACTS_FIRST: &str = " FROM contacts
+    CROSS JOIN memberships ON memberships.contact_id = contacts.id";
+/// In the order of alias or number, a group of less than this part of all
+/// contacts is read whole and sorted (an eighth of a million: 65 ms). A larger one
+/// is met on the walk through the index: it looks at eight for one at the most,
+/// unless all of them stand at the end.
+const SORTED_PART: u64 = 8;
 
 /// A bare parameter would have the statement planned anew for every value.
 const PART: &str = " LIMIT CAST(? AS INTEGER) OFFSET CAST(? AS INTEGER)";
 
 const ALIAS_IS: &str = "alias = ?";
 const MSISDN_IS: &str = "msisdn = ?";
+const GROUP_IS: &str = "group_id = ?";
 const ALIAS_FROM: &str = "alias >= ?";
 const ALIAS_BEFORE: &str = "alias < ?";
 const HOLDS: &str = "(alias LIKE ? ESCAPE '\\' OR msisdn LIKE ? ESCAPE '\\')";
@@ -94,14 +108,60 @@ pub(super) fn list<C>(
     collected: C,
     each: fn(&mut C, &ContactView<'_>),
 ) -> Result<(C, Listed), rusqlite::Error> {
-    let filter = Conditions::of(&selection.filters);
-    let total = match &selection.page {
-        Page::Offset(_) if filter.terms.is_empty() => Some(Counter::Contacts.read(connection)?),
-        Page::Offset(_) => Some(count(connection, &filter)?),
-        Page::After(_) => None,
+    let mut filter = Conditions::of(&selection.filters);
+    let group = match filter.group {
+        Some(id) => match groups::find(connection, id)? {
+            Some(group) => Some(group),
+            // Nobody is in a group that is not, as nobody has an alias that is not.
+            None => return Ok((collected, Listed::nothing(&selection.page))),
+        },
+        None => None,
+    };
+    if let Some(group) = &group {
+        filter.from = join(connection, group, selection)?;
+    }
+    let total = match (&selection.page, &group) {
+        (Page::After(_), _) => None,
+        (Page::Offset(_), None) if filter.terms.is_empty() => {
+            Some(Counter::Contacts.read(connection)?)
+        }
+        (Page::Offset(_), Some(group)) if filter.terms.len() == 1 => Some(group.members),
+        (Page::Offset(_), _) => Some(count(connection, &filter)?),
     };
     let (collected, next) = page(connection, selection, filter, collected, each)?;
     Ok((collected, Listed { total, next }))
+}
+
+impl Listed {
+    fn nothing(page: &Page) -> Self {
+        let total = match page {
+            Page::Offset(_) => Some(0),
+            Page::After(_) => None,
+        };
+        Self { total, next: None }
+    }
+}
+
+/// Where to begin with the contacts of a group: with its members, who are in the
+/// order of their creation, or with the contacts that an index puts into order.
+fn join(
+    connection: &Connection,
+    group: &Group,
+    selection: &Selection,
+) -> Result<&'static str, rusqlite::Error> {
+    let few = |filter: &Filter| matches!(filter, Filter::Alias(_) | Filter::Msisdn(_));
+    if selection.filters.iter().any(few) {
+        return Ok(CONTACTS_FIRST);
+    }
+    if selection.sort.field == SortField::CreatedOn {
+        return Ok(MEMBERS_FIRST);
+    }
+    let contacts = Counter::Contacts.read(connection)?;
+    Ok(if group.members < contacts / SORTED_PART {
+        MEMBERS_FIRST
+    } else {
+        CONTACTS_FIRST
+    })
 }
 
 fn count(connection: &Connection, filter: &Conditions) -> Result<u64, rusqlite::Error> {
@@ -131,7 +191,7 @@ fn page<C>(
     let query = format!(
         "{select}{}{}{PART}",
         conditions.to_sql(),
-        order(selection.sort)
+        conditions.order(selection.sort)
     );
     // One more than the limit: it tells whether a page follows.
     let rows_max = i64::from(selection.limit) + 1;
@@ -168,19 +228,11 @@ fn view<'r>(row: &'r Row<'_>, with_meta: bool) -> Result<ContactView<'r>, rusqli
     })
 }
 
-fn order(sort: Sort) -> &'static str {
-    match (sort.field, sort.descending) {
-        (SortField::CreatedOn, false) => " ORDER BY id",
-        (SortField::CreatedOn, true) => " ORDER BY id DESC",
-        (SortField::Alias, false) => " ORDER BY alias",
-        (SortField::Alias, true) => " ORDER BY alias DESC",
-        (SortField::Msisdn, false) => " ORDER BY msisdn, id",
-        (SortField::Msisdn, true) => " ORDER BY msisdn DESC, id DESC",
-    }
-}
-
-/// Terms of a `WHERE` and their values, in the same order.
+/// Where contacts are taken from; terms of a `WHERE` and their values, in the
+/// same order.
 struct Conditions {
+    from: &'static str,
+    group: Option<GroupId>,
     terms: Vec<&'static str>,
     values: Vec<Value>,
 }
@@ -188,6 +240,8 @@ struct Conditions {
 impl Conditions {
     fn of(filters: &[Filter]) -> Self {
         let mut conditions = Self {
+            from: CONTACTS,
+            group: None,
             terms: Vec::new(),
             values: Vec::new(),
         };
@@ -201,6 +255,10 @@ impl Conditions {
         match filter {
             Filter::Alias(alias) => self.add(ALIAS_IS, [alias.as_str().to_owned().into()]),
             Filter::Msisdn(msisdn) => self.add(MSISDN_IS, [msisdn.as_str().to_owned().into()]),
+            Filter::Group(group) => {
+                self.group = Some(*group);
+                self.add(GROUP_IS, [Value::Blob(group.as_bytes().to_vec())]);
+            }
             Filter::AliasPrefix(prefix) => {
                 self.add(ALIAS_FROM, [prefix.clone().into()]);
                 if let Some(end) = end_of_prefix(prefix) {
@@ -221,7 +279,10 @@ impl Conditions {
     fn begin_behind(&mut self, position: &Position, sort: Sort) {
         let id = Value::Blob(position.id.as_bytes().to_vec());
         let key = Value::from(position.key.clone());
+        let of_members = self.from == MEMBERS_FIRST;
         match (sort.field, sort.descending) {
+            (SortField::CreatedOn, false) if of_members => self.add("contact_id > ?", [id]),
+            (SortField::CreatedOn, true) if of_members => self.add("contact_id < ?", [id]),
             (SortField::CreatedOn, false) => self.add("id > ?", [id]),
             (SortField::CreatedOn, true) => self.add("id < ?", [id]),
             (SortField::Alias, false) => self.add("alias > ?", [key]),
@@ -231,13 +292,27 @@ impl Conditions {
         }
     }
 
+    fn order(&self, sort: Sort) -> &'static str {
+        let of_members = self.from == MEMBERS_FIRST;
+        match (sort.field, sort.descending) {
+            (SortField::CreatedOn, false) if of_members => " ORDER BY contact_id",
+            (SortField::CreatedOn, true) if of_members => " ORDER BY contact_id DESC",
+            (SortField::CreatedOn, false) => " ORDER BY id",
+            (SortField::CreatedOn, true) => " ORDER BY id DESC",
+            (SortField::Alias, false) => " ORDER BY alias",
+            (SortField::Alias, true) => " ORDER BY alias DESC",
+            (SortField::Msisdn, false) => " ORDER BY msisdn, id",
+            (SortField::Msisdn, true) => " ORDER BY msisdn DESC, id DESC",
+        }
+    }
+
     fn add<const VALUES: usize>(&mut self, term: &'static str, values: [Value; VALUES]) {
         self.terms.push(term);
         self.values.extend(values);
     }
 
     fn to_sql(&self) -> String {
-        let mut sql = String::new();
+        let mut sql = self.from.to_owned();
         for (position, term) in self.terms.iter().enumerate() {
             let joint = if position == 0 { "WHERE" } else { "AND" };
             write!(sql, " {joint} {term}").expect("a String takes everything");

@@ -23,6 +23,7 @@ mod idempotency;
 mod key_changes;
 mod keys;
 mod list;
+mod memberships;
 mod migrations;
 mod optouts;
 mod pin;

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::harness::{PERMISSIONS, Reply, Server};
 
 /// Method, path, and the permissions in the order in which they are checked.
-const CALLS: [(&str, &str, &[&str]); 39] = [
+const CALLS: [(&str, &str, &[&str]); 41] = [
     ("POST", "/addressbook/contacts", &["create:Contacts"]),
     ("POST", "/contacts", &["create:Contacts"]),
     ("GET", "/addressbook/contacts", &["read:Contacts"]),
@@ -47,6 +47,8 @@ const CALLS: [(&str, &str, &[&str]); 39] = [
     ("GET", "/addressbook/groups/1", &["read:Groups"]),
     ("PATCH", "/addressbook/groups/1", &["update:Groups"]),
     ("DELETE", "/addressbook/groups/1", &["delete:Groups"]),
+    ("GET", "/addressbook/groups/1/members", &["read:Groups"]),
+    ("POST", "/addressbook/groups/1/members", &["update:Groups"]),
     ("GET", "/auth/test", &[]),
     ("POST", "/auth/test", &[]),
     ("HEAD", "/auth/test", &[]),

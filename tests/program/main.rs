@@ -14,4 +14,5 @@ mod readme;
 mod refusal;
 mod retry;
 mod stop;
+mod sweep;
 mod upgrade;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Server, run};
+use crate::harness::{Server, make_key, run};
 
 /// A stored file of schema 1 with three contacts, and the token of its key.
 fn stored_file() -> (TempDir, PathBuf, String) {
@@ -49,6 +49,23 @@ fn a_file_of_the_first_schema_is_served_with_all_it_holds() {
     assert_eq!(added.status, 200);
     let list = server.call("GET", "/contacts").key(&token).send().json();
     assert_eq!(list["total"], 4);
+}
+
+#[test]
+fn the_contacts_of_a_file_of_the_first_schema_go_into_groups() {
+    let (_directory, database, token) = stored_file();
+    let key = make_key(&database, &["create:Groups", "update:Groups"], &[]);
+    let server = Server::start_on(&database);
+    let post =
+        |path: &str, body: &str| server.call("POST", path).key(&key).json(body).send().json();
+    let group = post("/addressbook/groups", r#"{"name":"all"}"#);
+    let id = group["record"]["id"].as_str().unwrap();
+    let members = format!("/addressbook/groups/{id}/members");
+    let changed = post(&members, r#"{"add":["john","jané"]}"#);
+    assert_eq!(changed["results"][1]["status"], "added", "{changed}");
+    let query = format!("/contacts?group={id}");
+    let list = server.call("GET", &query).key(&token).send().json();
+    assert_eq!(list["total"], 2, "{list}");
 }
 
 #[test]

@@ -1,0 +1,170 @@
+//! The calls about the members of one group.
+
+use std::iter::repeat_n;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::auth::{Allowed, ReadGroups, UpdateGroups};
+use super::body::{JsonBody, off_the_worker};
+use super::envelope::{self, ErrorBody, Refusal};
+use super::fields::present;
+use super::lists::answer;
+use super::query::Query;
+use super::record::write_next_member;
+use crate::contact::Alias;
+use crate::error::{Error, Invalid};
+use crate::group::{GroupId, MemberChange, MemberOutcome};
+use crate::key::Grant;
+use crate::store::Store;
+
+/// Bytes of a body with many aliases.
+const MEMBERS_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Aliases of one request.
+const ALIASES_MAX: usize = 10_000;
+/// Aliases of one transaction: single writes are served between two of them.
+const ALIASES_AT_ONCE_MAX: usize = 500;
+
+type MembersBody = JsonBody<MEMBERS_BODY_BYTES_MAX>;
+type Answer = Result<HttpResponse, Refusal>;
+
+pub(super) async fn list(
+    allowed: Allowed<ReadGroups>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    let id = GroupId::parse(&id).ok_or(Error::GroupNotFound)?;
+    let selection = Query::parse(request.query_string())?.into_members(id)?;
+    let (store, begun) = (allowed.store(), envelope::begin_many());
+    let listed = store.members(
+        allowed.grant(),
+        id,
+        selection.clone(),
+        begun,
+        write_next_member,
+    );
+    let (json, listed) = listed.await?;
+    Ok(answer(json, &listed, &selection))
+}
+
+pub(super) async fn change(
+    allowed: Allowed<UpdateGroups>,
+    id: web::Path<String>,
+    body: MembersBody,
+) -> Answer {
+    let sent = off_the_worker(move || parse(&body)).await?;
+    let id = GroupId::parse(&id).ok_or(Error::GroupNotFound)?;
+    let changes = sent.iter().filter_map(|one| one.change.clone()).collect();
+    let outcomes = store_changes(allowed.store(), allowed.grant(), id, changes).await?;
+    Ok(HttpResponse::Ok().json(Changed {
+        success: true,
+        results: results(&sent, outcomes),
+    }))
+}
+
+/// An alias as it was sent, and what is to become of the contact that it names;
+/// nothing where it can be no alias.
+struct SentMember {
+    sent: String,
+    change: Option<MemberChange>,
+}
+
+fn parse(body: &MembersBody) -> Result<Vec<SentMember>, Invalid> {
+    let [add, remove] = body.fields(["add", "remove"])?;
+    let add = aliases(add).ok_or(Invalid::MembersToAdd)?;
+    let remove = aliases(remove).ok_or(Invalid::MembersToRemove)?;
+    if !(1..=ALIASES_MAX).contains(&(add.len() + remove.len())) {
+        return Err(Invalid::MembersCount);
+    }
+    let member = |sent: String, change: fn(Alias) -> MemberChange| SentMember {
+        change: Alias::parse(&sent).ok().map(change),
+        sent,
+    };
+    let add = add.into_iter().map(|sent| member(sent, MemberChange::Add));
+    let remove = remove.into_iter();
+    Ok(add
+        .chain(remove.map(|sent| member(sent, MemberChange::Remove)))
+        .collect())
+}
+
+fn aliases(value: Option<&RawValue>) -> Option<Vec<String>> {
+    match present(value) {
+        Some(value) => serde_json::from_str(value.get()).ok(),
+        None => Some(Vec::new()),
+    }
+}
+
+/// Stores the changes, a part of them in each transaction. What fails as a whole
+/// before anything was stored fails the request.
+async fn store_changes(
+    store: &Store,
+    grant: Grant,
+    group: GroupId,
+    mut changes: Vec<MemberChange>,
+) -> Result<Vec<Result<MemberOutcome, Error>>, Error> {
+    let mut outcomes = Vec::with_capacity(changes.len());
+    loop {
+        let rest = changes.split_off(changes.len().min(ALIASES_AT_ONCE_MAX));
+        let tried = changes.len();
+        match store.change_members(grant, group, changes).await {
+            Ok(stored) => outcomes.extend(stored.into_iter().map(Ok)),
+            Err(error) if outcomes.is_empty() && error != Error::OutcomeUnknown => {
+                return Err(error);
+            }
+            Err(error) => {
+                outcomes.extend(repeat_n(Err(error), tried));
+                outcomes.extend(repeat_n(Err(Error::NotTried), rest.len()));
+                return Ok(outcomes);
+            }
+        }
+        if rest.is_empty() {
+            return Ok(outcomes);
+        }
+        changes = rest;
+    }
+}
+
+/// What came of each alias, in the order of the request.
+fn results(
+    sent: &[SentMember],
+    outcomes: Vec<Result<MemberOutcome, Error>>,
+) -> Vec<WrittenResult<'_>> {
+    let mut outcomes = outcomes.into_iter();
+    let results = sent.iter().map(|SentMember { sent, change }| {
+        let (alias, outcome) = match change {
+            Some(MemberChange::Add(alias) | MemberChange::Remove(alias)) => (
+                alias.as_str(),
+                outcomes.next().unwrap_or(Err(Error::NotTried)),
+            ),
+            None => (sent.as_str(), Ok(MemberOutcome::NotFound)),
+        };
+        let (status, error) = match outcome {
+            Ok(MemberOutcome::Added) => ("added", None),
+            Ok(MemberOutcome::Removed) => ("removed", None),
+            Ok(MemberOutcome::Unchanged) => ("unchanged", None),
+            Ok(MemberOutcome::NotFound) => ("not_found", None),
+            Err(error) => ("error", Some(Refusal::from(error).error_body())),
+        };
+        WrittenResult {
+            alias,
+            status,
+            error,
+        }
+    });
+    results.collect()
+}
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    success: bool,
+    results: Vec<WrittenResult<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenResult<'a> {
+    alias: &'a str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorBody>,
+}

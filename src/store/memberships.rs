@@ -1,0 +1,132 @@
+//! Who is in which group. Each change keeps the count of its group.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::failure::Failure;
+use super::list::{Listed, list};
+use super::transaction::Transaction;
+use super::{Store, groups};
+use crate::contact::{Alias, ContactId, ContactView};
+use crate::error::Error;
+use crate::group::{GroupId, MemberChange, MemberOutcome};
+use crate::key::Grant;
+use crate::selection::Selection;
+
+const CONTACT: &str = "SELECT id FROM contacts WHERE alias = ?1";
+const ADD: &str = "INSERT INTO memberships (group_id, contact_id) VALUES (?1, ?2)
+    ON CONFLICT DO NOTHING";
+const REMOVE: &str = "DELETE FROM memberships WHERE group_id = ?1 AND contact_id = ?2";
+const COUNT: &str = "UPDATE groups SET members = members + ?2 WHERE id = ?1";
+/// Deleted groups, too, which still have memberships to be swept.
+const COUNT_ONE_LESS: &str = "UPDATE groups SET members = members - 1
+    WHERE id IN (SELECT group_id FROM memberships WHERE contact_id = ?1)";
+const REMOVE_FROM_ALL: &str = "DELETE FROM memberships WHERE contact_id = ?1";
+
+impl Store {
+    /// Adds contacts to a group and removes others, in order and in one
+    /// transaction; what came of each.
+    ///
+    /// # Errors
+    /// `GroupNotFound`; those of every write.
+    pub async fn change_members(
+        &self,
+        grant: Grant,
+        group: GroupId,
+        changes: Vec<MemberChange>,
+    ) -> Result<Vec<MemberOutcome>, Error> {
+        let rows = changes.len();
+        self.writer
+            .submit_rows(grant, rows, move |transaction| {
+                change(transaction, group, &changes)
+            })
+            .await
+    }
+
+    /// Reads a list of contacts that `selection` filters by one group, `group`.
+    ///
+    /// # Errors
+    /// `GroupNotFound`; those of every read and every list.
+    pub async fn members<C: Send + 'static>(
+        &self,
+        _grant: Grant,
+        group: GroupId,
+        selection: Selection,
+        collected: C,
+        each: fn(&mut C, &ContactView<'_>),
+    ) -> Result<(C, Listed), Error> {
+        let listed = self.readers.list(move |connection| {
+            if groups::find(connection, group)?.is_none() {
+                return Ok(None);
+            }
+            list(connection, &selection, collected, each).map(Some)
+        });
+        listed.await?.ok_or(Error::GroupNotFound)
+    }
+}
+
+fn change(
+    transaction: &Transaction<'_>,
+    group: GroupId,
+    changes: &[MemberChange],
+) -> Result<Vec<MemberOutcome>, Failure> {
+    groups::find(transaction, group)?.ok_or(Error::GroupNotFound)?;
+    let mut more = 0_i64;
+    let mut outcomes = Vec::with_capacity(changes.len());
+    for change in changes {
+        let (alias, query) = match change {
+            MemberChange::Add(alias) => (alias, ADD),
+            MemberChange::Remove(alias) => (alias, REMOVE),
+        };
+        let Some(contact) = contact_of(transaction, alias)? else {
+            outcomes.push(MemberOutcome::NotFound);
+            continue;
+        };
+        let changed = transaction
+            .prepare_cached(query)?
+            .execute(params![group.as_bytes(), contact.as_bytes()])?;
+        outcomes.push(match change {
+            _ if changed == 0 => MemberOutcome::Unchanged,
+            MemberChange::Add(_) => {
+                more += 1;
+                MemberOutcome::Added
+            }
+            MemberChange::Remove(_) => {
+                more -= 1;
+                MemberOutcome::Removed
+            }
+        });
+    }
+    transaction
+        .prepare_cached(COUNT)?
+        .execute(params![group.as_bytes(), more])?;
+    Ok(outcomes)
+}
+
+fn contact_of(
+    connection: &Connection,
+    alias: &Alias,
+) -> Result<Option<ContactId>, rusqlite::Error> {
+    connection
+        .prepare_cached(CONTACT)?
+        .query_row([alias.as_str()], |row| {
+            Ok(ContactId::from_uuid(Uuid::from_bytes(row.get(0)?)))
+        })
+        .optional()
+}
+
+/// Takes a contact out of all groups, before it is deleted.
+pub(super) fn remove_from_all(
+    transaction: &Transaction<'_>,
+    contact: ContactId,
+) -> Result<(), rusqlite::Error> {
+    let groups = transaction
+        .prepare_cached(COUNT_ONE_LESS)?
+        .execute([contact.as_bytes()])?;
+    if groups > 0 {
+        transaction
+            .prepare_cached(REMOVE_FROM_ALL)?
+            .execute([contact.as_bytes()])?;
+    }
+    Ok(())
+}
