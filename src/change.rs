@@ -86,7 +86,8 @@ pub enum Outcome {
     Unchanged,
 }
 
-/// Tells one state of a contact from every other: a hash of all its fields.
+/// Tells one state of a contact from every other: a hash of all its fields and
+/// its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version([u8; 16]);
 
@@ -103,6 +104,11 @@ impl Version {
             full.meta.as_json(),
         ] {
             hasher.update(text);
+            hasher.update([0]);
+        }
+        for membership in &full.groups {
+            hasher.update(membership.group.as_bytes());
+            hasher.update(membership.name.as_str());
             hasher.update([0]);
         }
         let mut version = [0; 16];

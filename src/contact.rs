@@ -6,6 +6,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::error::Invalid;
+use crate::group::Membership;
 use crate::id;
 use crate::meta::Meta;
 use crate::moment::Moment;
@@ -179,6 +180,9 @@ pub struct FullContact {
     pub meta: Meta,
     /// When anything of it last changed; at first, when it was created.
     pub updated_on: Moment,
+    /// The groups that it is in, by name. They are no field of its own: their
+    /// changes leave `updated_on` as it is.
+    pub groups: Vec<Membership>,
 }
 
 /// A stored contact where it lies: what lists read row by row, and what answers

@@ -90,6 +90,15 @@ pub struct Group {
     pub members: u64,
 }
 
+/// A group that a contact is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Which group.
+    pub group: GroupId,
+    /// Its name.
+    pub name: GroupName,
+}
+
 /// What is to become of one contact in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberChange {

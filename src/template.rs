@@ -204,6 +204,7 @@ mod tests {
             },
             meta: Meta::parse(serde_json::from_str(meta).expect("JSON")).expect("meta"),
             updated_on: Moment::from_millis(0),
+            groups: Vec::new(),
         }
     }
 

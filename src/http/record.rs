@@ -2,7 +2,10 @@
 //! serde could do better here is not needed. Digits, dates and ids hold nothing
 //! to escape, and a meta is kept as the JSON that it is.
 
+use serde::Serialize;
+
 use crate::contact::{ContactView, FullContact};
+use crate::group::Membership;
 
 /// Writes the record of create, update and list: exactly `id, alias, msisdn,
 /// created_on`, in this order; `meta` only where the list asks for it.
@@ -20,7 +23,16 @@ pub(super) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
     write_members(json, &contact);
     json.extend_from_slice(b",\"updated_on\":\"");
     json.extend_from_slice(full.updated_on.to_text().as_str().as_bytes());
-    json.extend_from_slice(b"\"}");
+    json.extend_from_slice(b"\",\"groups\":[");
+    for Membership { group, name } in &full.groups {
+        separate(json);
+        json.extend_from_slice(b"{\"id\":");
+        write_json(json, group);
+        json.extend_from_slice(b",\"name\":");
+        write_json(json, name.as_str());
+        json.push(b'}');
+    }
+    json.extend_from_slice(b"]}");
 }
 
 /// Writes a contact as the next one of a list.
@@ -47,7 +59,11 @@ fn write_name(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     json.extend_from_slice(b"{\"id\":\"");
     json.extend_from_slice(contact.id.to_text().as_str().as_bytes());
     json.extend_from_slice(b"\",\"alias\":");
-    serde_json::to_writer(json, contact.alias).expect("a text fits into memory");
+    write_json(json, contact.alias);
+}
+
+fn write_json(json: &mut Vec<u8>, value: impl Serialize) {
+    serde_json::to_writer(json, &value).expect("texts and ids are JSON");
 }
 
 fn write_members(json: &mut Vec<u8>, contact: &ContactView<'_>) {

@@ -14,12 +14,26 @@ use crate::key::Grant;
 use crate::meta::Meta;
 use crate::moment::Moment;
 
+/// Whole contacts, as [`full_contact`] reads them: the groups of each in one
+/// column, which costs a contact without any one look into an index.
+macro_rules! select_full {
+    ($from:literal) => {
+        concat!(
+            "SELECT id, alias, msisdn, meta, updated_on,
+                (SELECT group_concat(hex(groups.id) || groups.name, char(10))
+                    FROM memberships AS of_contact
+                    CROSS JOIN groups ON groups.id = of_contact.group_id
+                    WHERE of_contact.contact_id = contacts.id AND groups.deleted_on IS NULL) ",
+            $from
+        )
+    };
+}
+
 const INSERT: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
     VALUES (?1, ?2, ?3, ?4, ?5)";
-const BY_ID: &str = "SELECT id, alias, msisdn, meta, updated_on FROM contacts WHERE id = ?1";
-const BY_ALIAS: &str = "SELECT id, alias, msisdn, meta, updated_on FROM contacts WHERE alias = ?1";
-const BY_MSISDN: &str = "SELECT id, alias, msisdn, meta, updated_on FROM contacts WHERE msisdn = ?1
-    LIMIT 1";
+const BY_ID: &str = select_full!("FROM contacts WHERE id = ?1");
+const BY_ALIAS: &str = select_full!("FROM contacts WHERE alias = ?1");
+const BY_MSISDN: &str = select_full!("FROM contacts WHERE msisdn = ?1 LIMIT 1");
 const COUNT_BY_MSISDN: &str = "SELECT count(*) FROM contacts WHERE msisdn = ?1";
 const UPDATE: &str = "UPDATE contacts SET alias = ?2, msisdn = ?3, meta = ?4, updated_on = ?5
     WHERE id = ?1";
@@ -191,6 +205,7 @@ pub(super) fn insert(
         },
         meta: contact.meta,
         updated_on: Moment::from_millis(0),
+        groups: Vec::new(),
     };
     let mut inserted = insert_row(transaction, &mut full);
     if matches!(&inserted, Err(error) if failure::code(error) == failure::PRIMARY_KEY) {
@@ -309,5 +324,6 @@ fn full_contact(row: &Row<'_>) -> Result<FullContact, rusqlite::Error> {
         contact: contact(row)?,
         meta: Meta::from_stored(row.get(3)?),
         updated_on: Moment::from_millis(row.get(4)?),
+        groups: memberships::of_column(row.get(5)?),
     })
 }

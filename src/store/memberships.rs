@@ -9,7 +9,7 @@ use super::transaction::Transaction;
 use super::{Store, groups};
 use crate::contact::{Alias, ContactId, ContactView};
 use crate::error::Error;
-use crate::group::{GroupId, MemberChange, MemberOutcome};
+use crate::group::{GroupId, GroupName, MemberChange, MemberOutcome, Membership};
 use crate::key::Grant;
 use crate::selection::Selection;
 
@@ -129,4 +129,25 @@ pub(super) fn remove_from_all(
             .execute([contact.as_bytes()])?;
     }
     Ok(())
+}
+
+/// Characters of an id in the column of [`of_column`].
+const ID_CHARACTERS: usize = 32;
+
+/// Reads the groups of a contact, by name, from the column in which they are one
+/// text: lines, as no name holds a control, each an id and a name.
+pub(super) fn of_column(column: Option<String>) -> Vec<Membership> {
+    let column = column.unwrap_or_default();
+    let mut memberships: Vec<Membership> = column
+        .lines()
+        .filter_map(|line| {
+            let (id, name) = line.split_at_checked(ID_CHARACTERS)?;
+            Some(Membership {
+                group: GroupId::from_uuid(Uuid::try_parse(id).ok()?),
+                name: GroupName::from_stored(name.to_owned()),
+            })
+        })
+        .collect();
+    memberships.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    memberships
 }

@@ -22,6 +22,7 @@ mod filter;
 mod filter_meta;
 mod filter_model;
 mod get;
+mod group_contact;
 mod group_filter;
 mod groups;
 mod idempotency;

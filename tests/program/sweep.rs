@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{PERMISSIONS, Server, WAIT_MAX, agent, make_key};
@@ -77,6 +78,7 @@ fn what_a_killed_server_left_of_a_deleted_group_is_swept_by_the_next() {
     let get = |path: &str| server.call("GET", path).key(&key).send().json();
     assert_eq!(get("/addressbook/groups")["total"], 0);
     let last = get(&format!("/contacts/alias/c{MEMBERS}"));
+    assert_eq!(last["record"]["groups"], json!([]));
     let id = last["record"]["id"].as_str().unwrap();
     let gone = server
         .call("DELETE", &format!("/contacts/{id}"))
