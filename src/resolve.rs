@@ -7,6 +7,8 @@ use crate::contact::{Alias, FullContact, Msisdn};
 use crate::error::Invalid;
 use crate::template::{Rendered, Template};
 
+/// Recipients of one request, those in its groups among them.
+pub const RECIPIENTS_MAX: usize = 10_000;
 /// Bytes of an answer with all its recipients.
 pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -92,7 +94,8 @@ impl Resolver {
     }
 }
 
-/// A recipient as it was sent; a text that is no alias names nobody.
+/// A recipient as it was sent: a contact by its alias, else a group by its id; a
+/// text that is no alias names nobody.
 #[derive(Clone, Debug)]
 pub struct Recipient {
     /// As it was sent.

@@ -12,13 +12,11 @@ use super::fields::present;
 use crate::contact::{Alias, FullContact};
 use crate::error::{Error, Invalid};
 use crate::json::decode_string;
-use crate::resolve::{ANSWER_BYTES_MAX, Recipient, Resolved};
+use crate::resolve::{ANSWER_BYTES_MAX, RECIPIENTS_MAX, Recipient, Resolved};
 use crate::template::Template;
 
 /// Bytes of a body with many recipients.
 const RESOLVE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Recipients of one request.
-const RECIPIENTS_MAX: usize = 10_000;
 
 type ResolveBody = JsonBody<RESOLVE_BODY_BYTES_MAX>;
 

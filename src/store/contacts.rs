@@ -28,6 +28,7 @@ macro_rules! select_full {
         )
     };
 }
+pub(super) use select_full;
 
 const INSERT: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
     VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -319,7 +320,7 @@ fn contact(row: &Row<'_>) -> Result<Contact, rusqlite::Error> {
     })
 }
 
-fn full_contact(row: &Row<'_>) -> Result<FullContact, rusqlite::Error> {
+pub(super) fn full_contact(row: &Row<'_>) -> Result<FullContact, rusqlite::Error> {
     Ok(FullContact {
         contact: contact(row)?,
         meta: Meta::from_stored(row.get(3)?),

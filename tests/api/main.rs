@@ -24,6 +24,7 @@ mod filter_model;
 mod get;
 mod group_contact;
 mod group_filter;
+mod group_resolve;
 mod groups;
 mod idempotency;
 mod key_calls;

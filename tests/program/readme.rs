@@ -36,8 +36,9 @@ fn words(command: &str) -> Vec<String> {
 }
 
 /// The call that a curl of the README makes.
-fn call(server: &Server, command: &str, key: &str, id: &str) -> Call {
-    let words = words(command);
+fn call(server: &Server, command: &str, key: &str, [id, group]: [&str; 2]) -> Call {
+    let named = |word: String| word.replace("$ID", id).replace("$GROUP", group);
+    let words: Vec<String> = words(command).into_iter().map(named).collect();
     let mut words = words.iter().skip(1);
     let (mut method, mut url, mut body) = (None, String::new(), None);
     while let Some(word) = words.next() {
@@ -45,7 +46,7 @@ fn call(server: &Server, command: &str, key: &str, id: &str) -> Call {
             "-H" => assert_eq!(words.next().unwrap(), "$AUTH"),
             "-X" => method = words.next().cloned(),
             "--json" => body = words.next().cloned(),
-            _ => url = word.replace("$BOOK", "").replace("$ID", id),
+            _ => url = word.replace("$BOOK", ""),
         }
     }
     let default = if body.is_some() { "POST" } else { "GET" };
@@ -64,15 +65,17 @@ fn every_curl_of_the_walk_is_answered_as_pasted() {
     let key = server.key(&PERMISSIONS);
     let rename = "UPDATE api_keys SET name = 'initial'";
     server.open_file().execute(rename, []).unwrap();
-    let mut id = String::new();
+    let (mut id, mut group) = (String::new(), String::new());
     let walk = walk();
-    assert_eq!(walk.len(), 19);
+    assert_eq!(walk.len(), 29);
     let mut wrong = Vec::new();
     for (command, pasted) in walk {
-        let answer = call(&server, command, &key, &id).send().body;
-        if id.is_empty() && answer.contains("\"john\"") {
-            let json: serde_json::Value = serde_json::from_str(&answer).unwrap();
-            id = json["record"]["id"].as_str().unwrap().to_owned();
+        let answer = call(&server, command, &key, [&id, &group]).send().body;
+        for (id, holds) in [(&mut id, "\"john\""), (&mut group, "\"members\":0")] {
+            if id.is_empty() && answer.contains(holds) {
+                let json: serde_json::Value = serde_json::from_str(&answer).unwrap();
+                *id = json["record"]["id"].as_str().unwrap().to_owned();
+            }
         }
         let said = redact_everywhere(&answer.replace(id_of(&key), KEY_ID));
         if said != redact_everywhere(pasted) {
