@@ -15,6 +15,7 @@ pub mod bucket;
 pub mod bulk;
 pub mod change;
 pub mod contact;
+pub mod fields;
 pub mod group;
 pub mod id;
 pub mod idempotency;

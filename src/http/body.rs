@@ -15,13 +15,11 @@ use tokio::time::timeout;
 use super::envelope::Refusal;
 use super::observe::BodyRead;
 use crate::error::{Error, Invalid};
-use crate::json::Members;
+use crate::fields::fields_of;
 
 /// How long a body may take to arrive; less than a stopping server waits, so
 /// that the client gets its answer.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
-/// Characters of an unknown field's name that the message shows.
-const FIELD_SHOWN_CHARACTERS_MAX: usize = 64;
 
 /// A whole body of at most `BYTES_MAX` bytes that was sent as JSON.
 pub(super) struct JsonBody<const BYTES_MAX: usize>(Bytes);
@@ -106,28 +104,6 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
     }
 }
 
-/// An object's members, one for each of `names` and in their order.
-///
-/// # Errors
-/// `BodyNotJson` for a name that is no text, then `FieldUnknown` or `FieldTwice`.
-pub(super) fn fields_of<'a, const FIELDS: usize>(
-    object: &'a RawValue,
-    names: [&str; FIELDS],
-) -> Result<[Option<&'a RawValue>; FIELDS], Invalid> {
-    let Members(members) = serde_json::from_str(object.get()).map_err(|_| Invalid::BodyNotJson)?;
-    let mut fields = [None; FIELDS];
-    for (name, value) in members {
-        let known = names.iter().position(|known| *known == name);
-        let field = known
-            .map(|at| &mut fields[at])
-            .ok_or_else(|| Invalid::FieldUnknown(shown(&name)))?;
-        if field.replace(value).is_some() {
-            return Err(Invalid::FieldTwice(shown(&name)));
-        }
-    }
-    Ok(fields)
-}
-
 /// Does work of many milliseconds on a thread where it keeps nobody waiting.
 ///
 /// # Errors
@@ -137,8 +113,4 @@ pub(super) async fn off_the_worker<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let done = web::block(work).await.map_err(|_| Error::Internal)?;
     Ok(done?)
-}
-
-fn shown(name: &str) -> String {
-    name.chars().take(FIELD_SHOWN_CHARACTERS_MAX).collect()
 }

@@ -8,15 +8,15 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::auth::{Allowed, CreateContacts, PutContacts};
-use super::body::{JsonBody, fields_of, off_the_worker};
-use super::contacts::{FIELDS, outcome_word, parse_contact};
+use super::body::{JsonBody, off_the_worker};
+use super::contacts::outcome_word;
 use super::envelope::{ErrorBody, Refusal};
-use super::fields::present;
 use super::idempotency::{once, remembered, replay};
 use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
 use crate::change::Outcome;
 use crate::contact::{Alias, ContactId, NewContact};
 use crate::error::{Error, Invalid};
+use crate::fields::{CONTACT_FIELDS as FIELDS, fields_of, parse_contact, present};
 use crate::idempotency::Once;
 use crate::json::decode_string;
 use crate::key::Grant;

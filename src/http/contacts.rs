@@ -10,20 +10,21 @@ use super::auth::{
 use super::body::JsonBody;
 use super::condition::{condition, etag, names_version};
 use super::envelope::{self, Refusal};
-use super::fields::{optional_meta, optional_meta_patch, present, required_alias, required_msisdn};
 use super::idempotency::{once, remembered, replay};
 use super::record::{write_contact, write_full_contact};
 use super::segment::Segment;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
 use crate::contact::{Alias, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::{Error, Invalid};
+use crate::fields::{
+    CONTACT_FIELDS as FIELDS, optional_meta, optional_meta_patch, parse_contact, present,
+    required_alias, required_msisdn,
+};
 use crate::meta::Meta;
 use crate::store::ContactKey;
 
 /// Bytes of one contact's body.
 const CONTACT_BODY_BYTES_MAX: usize = 64 * 1024;
-/// The fields of a contact's body.
-pub(super) const FIELDS: [&str; 3] = ["alias", "msisdn", "meta"];
 
 type ContactBody = JsonBody<CONTACT_BODY_BYTES_MAX>;
 type Answer = Result<HttpResponse, Refusal>;
@@ -46,17 +47,6 @@ pub(super) async fn create(
 
 fn record(stored: &FullContact) -> HttpResponse {
     envelope::one_written(None, |json| write_contact(json, &stored.contact.view()))
-}
-
-/// Reads the three fields of a new contact, in their order.
-pub(super) fn parse_contact(
-    [alias, msisdn, meta]: [Option<&RawValue>; 3],
-) -> Result<NewContact, Invalid> {
-    Ok(NewContact {
-        alias: required_alias(alias)?,
-        msisdn: required_msisdn(msisdn)?,
-        meta: optional_meta(meta)?.unwrap_or_else(Meta::empty),
-    })
 }
 
 pub(super) async fn get_by_id(

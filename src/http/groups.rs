@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::auth::{Allowed, CreateGroups, DeleteGroups, ReadGroups, UpdateGroups};
 use super::body::JsonBody;
 use super::envelope::{self, Refusal};
-use super::fields::required_group_name;
 use super::query::Query;
 use super::segment::Segment;
 use crate::error::{Error, Invalid};
+use crate::fields::required_group_name;
 use crate::group::{Group, GroupId};
 use crate::moment::Moment;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::fields::present;
 use crate::address::AddressRanges;
 use crate::error::Invalid;
+use crate::fields::present;
 use crate::json::decode_string;
 use crate::key::{KeyName, OVERLAP_MAX, RATE_LIMIT_MAX};
 use crate::moment::Moment;

@@ -11,7 +11,6 @@ mod condition;
 mod connections;
 mod contacts;
 mod envelope;
-mod fields;
 mod groups;
 mod idempotency;
 mod key_fields;

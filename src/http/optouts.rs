@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::auth::{Allowed, CreateOptouts, DeleteOptouts, ReadOptouts};
 use super::body::JsonBody;
 use super::envelope::{self, Refusal};
-use super::fields::required_msisdn;
 use super::query::Query;
 use super::segment::Segment;
 use crate::contact::Msisdn;
 use crate::error::Error;
+use crate::fields::required_msisdn;
 use crate::moment::Moment;
 use crate::optout::Optout;
 

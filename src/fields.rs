@@ -1,0 +1,110 @@
+//! Reads the fields of a JSON object that stands for a contact, an opt-out or a group. A
+//! field that is there and `null` counts as missing.
+
+use serde_json::value::RawValue;
+
+use crate::contact::{Alias, Msisdn, NewContact};
+use crate::error::Invalid;
+use crate::group::GroupName;
+use crate::json::{Members, decode_string};
+use crate::meta::Meta;
+
+/// The fields of a contact.
+pub const CONTACT_FIELDS: [&str; 3] = ["alias", "msisdn", "meta"];
+/// Characters of an unknown field's name that the message shows.
+const FIELD_SHOWN_CHARACTERS_MAX: usize = 64;
+
+/// Reads the three fields of a new contact, in their order.
+///
+/// # Errors
+/// The first problem found.
+pub fn parse_contact([alias, msisdn, meta]: [Option<&RawValue>; 3]) -> Result<NewContact, Invalid> {
+    Ok(NewContact {
+        alias: required_alias(alias)?,
+        msisdn: required_msisdn(msisdn)?,
+        meta: optional_meta(meta)?.unwrap_or_else(Meta::empty),
+    })
+}
+
+/// Reads the alias that has to be there.
+///
+/// # Errors
+/// One of the `Alias…` variants of [`Invalid`].
+pub fn required_alias(value: Option<&RawValue>) -> Result<Alias, Invalid> {
+    let value = present(value).ok_or(Invalid::AliasMissing)?;
+    let text = decode_string(value)
+        .ok_or(Invalid::AliasNotString)?
+        .map_err(|_| Invalid::AliasCharacters)?;
+    Alias::parse(&text)
+}
+
+/// Reads the number that has to be there.
+///
+/// # Errors
+/// One of the `Msisdn…` variants of [`Invalid`].
+pub fn required_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invalid> {
+    let value = present(value).ok_or(Invalid::MsisdnMissing)?;
+    let text = decode_string(value)
+        .ok_or(Invalid::MsisdnNotString)?
+        .map_err(|_| Invalid::MsisdnFormat)?;
+    Msisdn::parse(&text)
+}
+
+/// Reads the group's name that has to be there.
+///
+/// # Errors
+/// One of the `GroupName…` variants of [`Invalid`].
+pub fn required_group_name(value: Option<&RawValue>) -> Result<GroupName, Invalid> {
+    let value = present(value).ok_or(Invalid::GroupNameMissing)?;
+    let text = decode_string(value)
+        .ok_or(Invalid::GroupNameNotString)?
+        .map_err(|_| Invalid::GroupNameCharacters)?;
+    GroupName::parse(&text)
+}
+
+/// Reads the meta, where there is one.
+///
+/// # Errors
+/// One of the `Meta…` variants of [`Invalid`].
+pub fn optional_meta(value: Option<&RawValue>) -> Result<Option<Meta>, Invalid> {
+    present(value).map(Meta::parse).transpose()
+}
+
+/// Reads the merge patch of a meta, where there is one.
+///
+/// # Errors
+/// One of the `Meta…` variants of [`Invalid`].
+pub fn optional_meta_patch(value: Option<&RawValue>) -> Result<Option<Meta>, Invalid> {
+    present(value).map(Meta::parse_patch).transpose()
+}
+
+/// The field, where it is there and not `null`.
+pub fn present(value: Option<&RawValue>) -> Option<&RawValue> {
+    value.filter(|value| value.get() != "null")
+}
+
+/// An object's members, one for each of `names` and in their order.
+///
+/// # Errors
+/// `BodyNotJson` for a name that is no text, then `FieldUnknown` or `FieldTwice`.
+pub fn fields_of<'a, const FIELDS: usize>(
+    object: &'a RawValue,
+    names: [&str; FIELDS],
+) -> Result<[Option<&'a RawValue>; FIELDS], Invalid> {
+    let Members(members) = serde_json::from_str(object.get()).map_err(|_| Invalid::BodyNotJson)?;
+    let mut fields = [None; FIELDS];
+    for (name, value) in members {
+        let known = names.iter().position(|known| *known == name);
+        let field = known
+            .map(|at| &mut fields[at])
+            .ok_or_else(|| Invalid::FieldUnknown(shown(&name)))?;
+        if field.replace(value).is_some() {
+            return Err(Invalid::FieldTwice(shown(&name)));
+        }
+    }
+    Ok(fields)
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(FIELD_SHOWN_CHARACTERS_MAX).collect()
+}
