@@ -148,6 +148,36 @@ pub enum Invalid {
     #[error("Nothing was stored, contacts with errors: {0}")]
     BulkRefused(usize),
 
+    #[error("Line {0}: {1}")]
+    FileLine(u64, Box<Invalid>),
+    #[error("The first line must name the columns alias and msisdn, separated by , or ;")]
+    ColumnsMissing,
+    #[error("Column {0} has no name")]
+    ColumnNameless(usize),
+    #[error("Duplicate column: {0}")]
+    ColumnTwice(String),
+    #[error("There must be at most 1024 columns")]
+    ColumnsTooMany,
+    #[error("Column {0} cannot be a member of meta: {1}")]
+    ColumnName(usize, Box<Invalid>),
+    #[error("The file must be text in UTF-8")]
+    FileNotText,
+    #[error("Row is not text in UTF-8")]
+    RowNotText,
+    #[error("Row is not valid JSON")]
+    RowNotJson,
+    #[error("Row must have {columns} cells, as the first line has, not {cells}")]
+    RowRagged { columns: usize, cells: usize },
+    #[error("Row must be at most 65536 bytes")]
+    RowTooLarge,
+    #[error("Row has a quote that is never closed")]
+    QuoteOpen,
+
+    #[error("Parameter mode must be create or upsert")]
+    ImportMode,
+    #[error("Parameter dryRun must be true or false")]
+    ImportDryRun,
+
     #[error("Recipients must be an array of 1 to 10000 strings")]
     Recipients,
     #[error("Text must be a string of 1 to 4096 characters")]
@@ -205,6 +235,8 @@ pub enum Invalid {
     #[error("Msisdn must be a phone number in international format")]
     MsisdnFormat,
 
+    #[error("Meta is not valid JSON")]
+    MetaNotJson,
     #[error("Meta must be an object")]
     MetaNotObject,
     #[error("Meta must have at most 64 members")]
@@ -270,4 +302,39 @@ pub enum Invalid {
     PermissionUnknown(String),
     #[error("At least one permission is required")]
     PermissionsMissing,
+}
+
+impl Error {
+    /// The field of a contact that is wrong, where it is one of them alone.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Invalid(invalid) => invalid.field(),
+            Self::AliasTaken => Some("alias"),
+            _ => None,
+        }
+    }
+}
+
+impl Invalid {
+    /// The field of a contact that is wrong, where it is one of them alone.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::AliasNotString
+            | Self::AliasMissing
+            | Self::AliasTooLong
+            | Self::AliasCharacters => Some("alias"),
+            Self::MsisdnNotString | Self::MsisdnMissing | Self::MsisdnFormat => Some("msisdn"),
+            Self::MetaNotJson
+            | Self::MetaNotObject
+            | Self::MetaTooManyMembers
+            | Self::MetaNameEmpty
+            | Self::MetaNameTooLong
+            | Self::MetaNameTwice(_)
+            | Self::MetaTooDeep
+            | Self::MetaTooLarge
+            | Self::MetaNul
+            | Self::MetaLoneSurrogate => Some("meta"),
+            _ => None,
+        }
+    }
 }

@@ -29,6 +29,7 @@ pub mod selection;
 pub mod template;
 pub mod text;
 pub mod token;
+pub mod transfer;
 
 pub mod files;
 pub mod keyring;

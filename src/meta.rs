@@ -2,8 +2,10 @@
 //! order, numbers to the digit. Knows no HTTP and no SQL.
 
 mod change;
+mod members;
 mod query;
 
+pub use members::Member;
 pub use query::has_member;
 
 use std::collections::HashSet;

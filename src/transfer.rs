@@ -1,0 +1,186 @@
+//! Address books as files: rows read from a stream of bytes in flat memory, and
+//! contacts written as rows. Knows no HTTP, no SQL, no clock and no environment.
+
+mod cells;
+mod columns;
+mod csv;
+mod ndjson;
+mod tally;
+mod write;
+
+use std::io::{self, BufRead};
+
+pub use tally::{RowError, Summary, Tally};
+pub use write::Writer;
+
+use crate::contact::NewContact;
+use crate::error::Invalid;
+
+/// Bytes of one row: of CSV the cells without their quotes, of NDJSON the line.
+/// Its message names it.
+pub const ROW_BYTES_MAX: usize = 64 * 1024;
+/// Rows of one transaction: single writes are served between two of them.
+pub const BATCH_ROWS_MAX: usize = 500;
+/// Bytes of a file after which a batch takes no more rows.
+const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How a file holds contacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line of column names, then a row for each contact (RFC 4180).
+    Csv,
+    /// A JSON object for each contact, a line for each object.
+    Ndjson,
+}
+
+/// One row of a file.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Where it begins, counted from 1 as an editor counts.
+    pub line: u64,
+    /// The contact, or what is wrong with the row.
+    pub contact: Result<NewContact, Invalid>,
+    /// The bytes as they came, where they are wanted and the row is not too large.
+    pub raw: Vec<u8>,
+}
+
+/// Why no more rows can be read.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// The stream failed.
+    Io(io::Error),
+    /// What is wrong at this line is wrong with the whole file.
+    File(u64, Invalid),
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The rows of a file, one after the other.
+pub struct Rows<R> {
+    reader: Reader<R>,
+}
+
+enum Reader<R> {
+    Csv(Box<csv::CsvRows<R>>),
+    Ndjson(ndjson::NdjsonRows<R>),
+}
+
+impl<R: BufRead> Rows<R> {
+    /// Begins to read `input`, of CSV the first line. `keeps_raw` where the
+    /// bytes of each row are wanted.
+    ///
+    /// # Errors
+    /// `File` for a file that is no text or whose columns are wrong.
+    pub fn open(format: Format, input: R, keeps_raw: bool) -> Result<Self, Unreadable> {
+        let reader = match format {
+            Format::Csv => Reader::Csv(Box::new(csv::CsvRows::open(input, keeps_raw)?)),
+            Format::Ndjson => Reader::Ndjson(ndjson::NdjsonRows::open(input, keeps_raw)?),
+        };
+        Ok(Self { reader })
+    }
+
+    /// The first line as it came; of NDJSON nothing.
+    pub fn header(&self) -> &[u8] {
+        match &self.reader {
+            Reader::Csv(rows) => rows.header(),
+            Reader::Ndjson(_) => &[],
+        }
+    }
+
+    /// Bytes that were read so far.
+    pub fn bytes(&self) -> u64 {
+        match &self.reader {
+            Reader::Csv(rows) => rows.bytes(),
+            Reader::Ndjson(rows) => rows.bytes(),
+        }
+    }
+
+    /// The next rows, as many as one transaction takes; none at the end.
+    ///
+    /// # Errors
+    /// Those of the stream; of NDJSON `File`, where the first bytes are no text.
+    pub fn batch(&mut self) -> Result<Vec<Row>, Unreadable> {
+        let begun = self.bytes();
+        let mut rows = Vec::with_capacity(BATCH_ROWS_MAX);
+        while rows.len() < BATCH_ROWS_MAX && self.bytes() - begun < BATCH_BYTES_MAX {
+            let next = match &mut self.reader {
+                Reader::Csv(reader) => reader.next()?,
+                Reader::Ndjson(reader) => reader.next()?,
+            };
+            let Some(row) = next else { break };
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
+/// Where in a file a reader is, counted from 1 as an editor counts: every line
+/// feed ends a line, and so does a carriage return that ends a row by itself.
+#[derive(Clone, Copy, Debug)]
+struct Lines {
+    line: u64,
+    /// A line feed would be the second half of a line's end.
+    after_return: bool,
+    bytes: u64,
+}
+
+impl Lines {
+    fn new() -> Self {
+        Self {
+            line: 1,
+            after_return: false,
+            bytes: 0,
+        }
+    }
+
+    /// Counts the bytes of a row, or of a part of one.
+    fn pass(&mut self, bytes: &[u8]) {
+        let feeds = bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.line += feeds as u64;
+        self.bytes += bytes.len() as u64;
+        self.after_return = false;
+    }
+
+    /// Counts the carriage return that was passed last as the end of its line.
+    fn end_by_return(&mut self) {
+        self.line += 1;
+        self.after_return = true;
+    }
+
+    /// Counts what stands between rows.
+    fn pass_blank(&mut self, byte: u8) {
+        self.bytes += 1;
+        match byte {
+            b'\n' if self.after_return => self.after_return = false,
+            b'\n' => self.line += 1,
+            b'\r' => self.end_by_return(),
+            _ => {}
+        }
+    }
+}
+
+/// The mark that some programs put in front of UTF-8.
+const MARK_UTF8: &[u8] = b"\xef\xbb\xbf";
+const MARKS_UTF16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// How many bytes of a file's first ones are a mark.
+///
+/// # Errors
+/// `FileNotText` for the mark of UTF-16.
+fn mark_bytes(first: &[u8]) -> Result<usize, Invalid> {
+    if MARKS_UTF16.iter().any(|mark| first.starts_with(mark)) {
+        return Err(Invalid::FileNotText);
+    }
+    Ok(if first.starts_with(MARK_UTF8) {
+        MARK_UTF8.len()
+    } else {
+        0
+    })
+}
+
+#[cfg(test)]
+mod tests;

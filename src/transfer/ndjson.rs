@@ -1,0 +1,103 @@
+//! Rows of NDJSON: an object a line, as the items of a bulk request.
+
+use std::io::{self, BufRead};
+
+use serde_json::value::RawValue;
+
+use super::{Lines, ROW_BYTES_MAX, Row, Unreadable, mark_bytes};
+use crate::contact::NewContact;
+use crate::error::Invalid;
+use crate::fields::{CONTACT_FIELDS, fields_of, parse_contact};
+
+pub(super) struct NdjsonRows<R> {
+    input: R,
+    line: Vec<u8>,
+    lines: Lines,
+    keeps_raw: bool,
+}
+
+impl<R: BufRead> NdjsonRows<R> {
+    pub(super) fn open(input: R, keeps_raw: bool) -> Result<Self, Unreadable> {
+        Ok(Self {
+            input,
+            line: Vec::new(),
+            lines: Lines::new(),
+            keeps_raw,
+        })
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.lines.bytes
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Row>, Unreadable> {
+        loop {
+            let first = self.lines.bytes == 0;
+            let line = self.lines.line;
+            let Some(whole) = self.read_line()? else {
+                return Ok(None);
+            };
+            let mark = if first {
+                mark_bytes(&self.line).map_err(|invalid| Unreadable::File(line, invalid))?
+            } else {
+                0
+            };
+            let text = &self.line[mark..];
+            if whole && text.trim_ascii().is_empty() {
+                continue;
+            }
+            let contact = if whole {
+                parse(text)
+            } else {
+                Err(Invalid::RowTooLarge)
+            };
+            let raw = if whole && self.keeps_raw {
+                text.to_vec()
+            } else {
+                Vec::new()
+            };
+            return Ok(Some(Row { line, contact, raw }));
+        }
+    }
+
+    /// Reads up to a line feed: whether the line is whole, or none at the end.
+    fn read_line(&mut self) -> io::Result<Option<bool>> {
+        self.line.clear();
+        let (mut whole, mut any) = (true, false);
+        loop {
+            let input = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            if input.is_empty() {
+                return Ok(any.then_some(whole));
+            }
+            any = true;
+            let feed = input.iter().position(|byte| *byte == b'\n');
+            let piece = &input[..feed.map_or(input.len(), |at| at + 1)];
+            self.lines.pass(piece);
+            whole = whole && self.line.len() + piece.len() <= ROW_BYTES_MAX + "\r\n".len();
+            if whole {
+                self.line.extend_from_slice(piece);
+            }
+            let read = piece.len();
+            self.input.consume(read);
+            if feed.is_some() {
+                return Ok(Some(whole));
+            }
+        }
+    }
+}
+
+fn parse(line: &[u8]) -> Result<NewContact, Invalid> {
+    let text = std::str::from_utf8(line).map_err(|_| Invalid::RowNotText)?;
+    let value: &RawValue = serde_json::from_str(text).map_err(|_| Invalid::RowNotJson)?;
+    if !value.get().starts_with('{') {
+        return Err(Invalid::ContactNotObject);
+    }
+    let fields = fields_of(value, CONTACT_FIELDS).map_err(|invalid| match invalid {
+        Invalid::BodyNotJson => Invalid::RowNotJson,
+        other => other,
+    })?;
+    parse_contact(fields)
+}

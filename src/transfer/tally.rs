@@ -1,0 +1,104 @@
+//! What came of the rows of an import.
+
+use serde::Serialize;
+
+use super::Row;
+use crate::bulk::{BulkItem, ItemOutcome};
+use crate::change::Outcome;
+use crate::error::Error;
+
+/// Errors of rows that an answer has; the summary counts all of them.
+const ERRORS_MAX: usize = 1_000;
+
+/// How many rows came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// All of them.
+    pub total: u64,
+    /// Contacts that were not there.
+    pub created: u64,
+    /// Contacts that were replaced.
+    pub updated: u64,
+    /// Contacts that were so already.
+    pub unchanged: u64,
+    /// Rows with an error.
+    pub failed: u64,
+}
+
+/// What is wrong with one row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RowError {
+    /// Where the row begins.
+    pub line: u64,
+    /// Which field is wrong; none where it is the row as a whole.
+    pub field: Option<&'static str>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl RowError {
+    fn of(line: u64, error: &Error) -> Self {
+        Self {
+            line,
+            field: error.field(),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// The counts and the first errors of an import under way.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// The counts so far.
+    pub summary: Summary,
+    /// The first errors, in the order of the lines.
+    pub errors: Vec<RowError>,
+    /// The last line on which a row that was dealt with begins; 0 before the first.
+    pub line: u64,
+}
+
+impl Tally {
+    /// The rows of a batch that can be stored, by their place in it.
+    pub fn items(batch: &[Row]) -> Vec<BulkItem> {
+        let contacts = batch.iter().enumerate().filter_map(|(index, row)| {
+            let contact = row.contact.as_ref().ok()?.clone();
+            Some(BulkItem { index, contact })
+        });
+        contacts.collect()
+    }
+
+    /// Adds what came of a batch: of the outcomes in the order of its items, and
+    /// of the rows that could not be one. Each error goes to `tell` with its row.
+    pub fn add(
+        &mut self,
+        batch: &[Row],
+        outcomes: Vec<(usize, ItemOutcome)>,
+        mut tell: impl FnMut(&Row, &RowError),
+    ) {
+        let mut outcomes = outcomes.into_iter();
+        for row in batch {
+            self.summary.total += 1;
+            self.line = row.line;
+            let outcome = match &row.contact {
+                Err(invalid) => Err(Error::Invalid(invalid.clone())),
+                Ok(_) => match outcomes.next() {
+                    Some((_, outcome)) => outcome.map(|(_, outcome)| outcome),
+                    None => Err(Error::NotTried),
+                },
+            };
+            match outcome {
+                Ok(Outcome::Created) => self.summary.created += 1,
+                Ok(Outcome::Updated) => self.summary.updated += 1,
+                Ok(Outcome::Unchanged) => self.summary.unchanged += 1,
+                Err(error) => {
+                    self.summary.failed += 1;
+                    let error = RowError::of(row.line, &error);
+                    tell(row, &error);
+                    if self.errors.len() < ERRORS_MAX {
+                        self.errors.push(error);
+                    }
+                }
+            }
+        }
+    }
+}
