@@ -104,6 +104,12 @@ pub enum Error {
     /// A list was interrupted at its time limit.
     #[error("The read took too long, ask for less at once")]
     ListTooSlow,
+    /// Too many imports run at once.
+    #[error("Too many imports are under way, nothing was stored, try again")]
+    ImportsBusy,
+    /// An export finds no room beside the address book, or is beyond its limit.
+    #[error("There is no room for the export on the disk")]
+    NoRoomForExport,
     /// The storage failed while reading.
     #[error("The storage cannot be read, try again")]
     StorageUnreadable,

@@ -1,9 +1,11 @@
 //! Files and directories that are their owner's alone, and on the disk.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -18,6 +20,28 @@ pub fn create_private(path: &Path) -> io::Result<File> {
         .write(true)
         .mode(FILE_MODE)
         .open(path)
+}
+
+/// Makes a file beside `path` that nobody else may read and that has no name: it
+/// is gone when it is closed, however that happens.
+///
+/// # Errors
+/// The operating system's.
+pub fn create_nameless(path: &Path) -> io::Result<File> {
+    let passing = passing_beside(path);
+    let file = OpenOptions::new()
+        .create_new(true)
+        .read(true)
+        .write(true)
+        .mode(FILE_MODE)
+        .open(&passing)?;
+    fs::remove_file(&passing)?;
+    Ok(file)
+}
+
+/// A name beside `path` that no other file has.
+pub fn passing_beside(path: &Path) -> PathBuf {
+    beside(path, &format!(".passing-{}", Uuid::now_v7().simple()))
 }
 
 /// Opens a file to lock it, made first where there is none.

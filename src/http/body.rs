@@ -17,6 +17,8 @@ use super::observe::BodyRead;
 use crate::error::{Error, Invalid};
 use crate::fields::fields_of;
 
+/// What every body with fields is.
+const JSON: &str = "application/json";
 /// How long a body may take to arrive; less than a stopping server waits, so
 /// that the client gets its answer.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
@@ -29,7 +31,7 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_head(request, BYTES_MAX);
+        let checked = check_head(request, &[JSON], JSON, BYTES_MAX);
         let payload = web::Payload::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
@@ -48,24 +50,31 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
     }
 }
 
-/// Checks what the head says of the body, before a byte of it is read.
-fn check_head(request: &HttpRequest, bytes_max: usize) -> Result<(), Refusal> {
+/// Checks what the head says of the body, before a byte of it is read: which of
+/// `known` media types it has, as its place; `wanted` names them in a message.
+pub(super) fn check_head(
+    request: &HttpRequest,
+    known: &[&str],
+    wanted: &'static str,
+    bytes_max: usize,
+) -> Result<usize, Refusal> {
     let headers = request.headers();
     if headers.get_all(CONTENT_TYPE).count() > 1 {
-        return Err(Refusal::MediaType);
+        return Err(Refusal::MediaType { wanted });
     }
     let media_type = request
         .mime_type()
         .ok()
         .flatten()
-        .ok_or(Refusal::MediaType)?;
+        .ok_or(Refusal::MediaType { wanted })?;
     let charset_is_utf8 = media_type
         .params()
         .filter(|(name, _)| *name == "charset")
         .all(|(_, charset)| charset.as_str().eq_ignore_ascii_case("utf-8"));
-    if media_type.essence_str() != "application/json" || !charset_is_utf8 {
-        return Err(Refusal::MediaType);
-    }
+    let place = known
+        .iter()
+        .position(|known| *known == media_type.essence_str() && charset_is_utf8)
+        .ok_or(Refusal::MediaType { wanted })?;
     let encoded = headers
         .get_all(CONTENT_ENCODING)
         .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -78,7 +87,7 @@ fn check_head(request: &HttpRequest, bytes_max: usize) -> Result<(), Refusal> {
     if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(Refusal::BodyTooLarge { bytes_max });
     }
-    Ok(())
+    Ok(place)
 }
 
 impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {

@@ -24,11 +24,22 @@ const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
 pub(super) enum Refusal {
     Domain(Error),
     NoSuchPath,
-    MethodNotAllowed { allow: String },
-    BodyTooLarge { bytes_max: usize },
+    MethodNotAllowed {
+        allow: String,
+    },
+    BodyTooLarge {
+        bytes_max: usize,
+    },
     BodyTooSlow,
-    MediaType,
+    MediaType {
+        wanted: &'static str,
+    },
     ContentEncoding,
+    /// Rows up to the line were dealt with; those behind them met the cause.
+    ImportEnded {
+        cause: Box<Refusal>,
+        line: u64,
+    },
 }
 
 impl From<Error> for Refusal {
@@ -51,13 +62,30 @@ impl Refusal {
 
     /// The same, with `results` beside the error.
     pub(super) fn answer_with_results(&self, results: impl Serialize) -> HttpResponse {
-        self.answer_with(Some(results))
+        #[derive(Serialize)]
+        struct Results<R> {
+            results: R,
+        }
+        self.answer_beside(Results { results })
     }
 
-    fn answer_with(&self, results: Option<impl Serialize>) -> HttpResponse {
+    /// The same, with the members of `more` beside the error.
+    pub(super) fn answer_beside(&self, more: impl Serialize) -> HttpResponse {
+        self.answer_with(Some(more))
+    }
+
+    /// What ended it, where it was ended by something else.
+    fn cause(&self) -> &Self {
+        match self {
+            Self::ImportEnded { cause, .. } => cause.cause(),
+            _ => self,
+        }
+    }
+
+    fn answer_with(&self, more: Option<impl Serialize>) -> HttpResponse {
         let (status, _) = self.status_and_name();
         let mut response = HttpResponse::build(status);
-        match self {
+        match self.cause() {
             Self::MethodNotAllowed { allow } => {
                 response.insert_header((header::ALLOW, allow.as_str()));
             }
@@ -69,10 +97,11 @@ impl Refusal {
             Self::NoSuchPath
             | Self::BodyTooLarge { .. }
             | Self::BodyTooSlow
-            | Self::MediaType
-            | Self::ContentEncoding => {}
+            | Self::MediaType { .. }
+            | Self::ContentEncoding
+            | Self::ImportEnded { .. } => {}
         }
-        if let Self::Domain(Error::NotPermitted(permission)) = self {
+        if let Self::Domain(Error::NotPermitted(permission)) = self.cause() {
             response.extensions_mut().insert(*permission);
         }
         if let Some(wait_s) = self.retry_after_s(status) {
@@ -81,7 +110,7 @@ impl Refusal {
         response.json(Failed {
             success: false,
             error: self.error_body(),
-            results,
+            more,
         })
     }
 
@@ -96,7 +125,7 @@ impl Refusal {
     }
 
     fn retry_after_s(&self, status: StatusCode) -> Option<u64> {
-        match self {
+        match self.cause() {
             Self::Domain(Error::TooFast { wait_s, .. } | Error::TooManyFailures { wait_s }) => {
                 Some(*wait_s)
             }
@@ -107,6 +136,7 @@ impl Refusal {
     /// The table.
     fn status_and_name(&self) -> (StatusCode, &'static str) {
         match self {
+            Self::ImportEnded { cause, .. } => cause.status_and_name(),
             Self::Domain(error) => match error {
                 Error::Invalid(_)
                 | Error::AliasTaken
@@ -138,6 +168,7 @@ impl Refusal {
                     (StatusCode::PRECONDITION_FAILED, "PreconditionFailedError")
                 }
                 Error::Busy
+                | Error::ImportsBusy
                 | Error::VerifierBusy
                 | Error::ListsBusy
                 | Error::ListTooSlow
@@ -147,7 +178,7 @@ impl Refusal {
                 | Error::StorageUnreadable => {
                     (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableError")
                 }
-                Error::StorageFull => {
+                Error::StorageFull | Error::NoRoomForExport => {
                     (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorageError")
                 }
                 Error::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
@@ -158,7 +189,7 @@ impl Refusal {
             }
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLargeError"),
             Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "RequestTimeoutError"),
-            Self::MediaType | Self::ContentEncoding => (
+            Self::MediaType { .. } | Self::ContentEncoding => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "UnsupportedMediaTypeError",
             ),
@@ -178,10 +209,14 @@ impl fmt::Display for Refusal {
                 write!(formatter, "Request body must be at most {bytes_max} bytes")
             }
             Self::BodyTooSlow => formatter.write_str("Request body did not arrive in time"),
-            Self::MediaType => {
-                formatter.write_str("Content-Type must be application/json, in UTF-8")
+            Self::MediaType { wanted } => {
+                write!(formatter, "Content-Type must be {wanted}, in UTF-8")
             }
             Self::ContentEncoding => formatter.write_str("Content-Encoding is not supported"),
+            Self::ImportEnded { cause, line } => write!(
+                formatter,
+                "Rows up to line {line} are dealt with, for those behind them: {cause}"
+            ),
         }
     }
 }
@@ -215,11 +250,11 @@ fn challenge(error: &Error) -> Option<HeaderValue> {
 }
 
 #[derive(Serialize)]
-struct Failed<R> {
+struct Failed<M> {
     success: bool,
     error: ErrorBody,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    results: Option<R>,
+    #[serde(flatten)]
+    more: Option<M>,
 }
 
 #[derive(Serialize)]

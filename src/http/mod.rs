@@ -25,6 +25,8 @@ mod query;
 mod record;
 mod resolve;
 mod segment;
+mod transfer;
+mod upload;
 
 use std::io;
 use std::net::TcpListener;
@@ -116,6 +118,11 @@ fn routes(app: &mut ServiceConfig) {
         app.service(at(
             &below("/resolve"),
             [keyed(Method::POST, resolve::resolve)],
+        ));
+        app.service(at(&below("/export"), [get(transfer::export)]));
+        app.service(at(
+            &below("/import"),
+            [keyed(Method::POST, transfer::import)],
         ));
         app.service(at(
             &below("/alias/{alias}"),

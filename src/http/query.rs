@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::bulk::BulkMode;
 use crate::contact::{Alias, Msisdn};
 use crate::error::Invalid;
 use crate::group::GroupId;
@@ -76,6 +77,33 @@ impl Query {
         let (offset, limit) = self.take_offset_and_limit()?;
         self.nothing_left()?;
         Ok((offset.unwrap_or(0), limit))
+    }
+
+    /// Takes nothing: no parameter is known.
+    ///
+    /// # Errors
+    /// `ParameterUnknown`.
+    pub(super) fn into_nothing(self) -> Result<(), Invalid> {
+        self.nothing_left()
+    }
+
+    /// Takes `mode` and `dryRun`; nothing else may be left.
+    ///
+    /// # Errors
+    /// `ImportMode`, `ImportDryRun`, `ParameterUnknown`.
+    pub(super) fn into_import(mut self) -> Result<(BulkMode, bool), Invalid> {
+        let mode = match self.take("mode").as_deref() {
+            None | Some("create") => BulkMode::Create,
+            Some("upsert") => BulkMode::Upsert,
+            Some(_) => return Err(Invalid::ImportMode),
+        };
+        let dry_run = match self.take("dryRun").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Invalid::ImportDryRun),
+        };
+        self.nothing_left()?;
+        Ok((mode, dry_run))
     }
 
     /// Takes `force`; nothing else may be left.

@@ -16,10 +16,12 @@ mod bulk;
 mod checkpointer;
 mod contacts;
 mod database;
+mod export;
 mod failure;
 mod file;
 mod groups;
 mod idempotency;
+mod import;
 mod key_changes;
 mod keys;
 mod list;
@@ -35,11 +37,20 @@ mod writer;
 
 pub use contacts::ContactKey;
 pub use database::Database;
+pub use export::{ExportError, Spool};
 pub use file::{OpenError, ServerLock, locate};
+pub use import::{ImportTurn, Rehearsal};
 pub use list::Listed;
 pub use readers::Snapshot;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
 use crate::error::Error;
+use export::EXPORTS_MAX;
+use import::IMPORTS_MAX;
 use readers::Readers;
 use writer::Writer;
 
@@ -53,6 +64,9 @@ use writer::Writer;
 pub struct Store {
     readers: Readers,
     writer: Writer,
+    path: PathBuf,
+    exports: Arc<Semaphore>,
+    imports: Arc<Semaphore>,
 }
 
 impl Store {
@@ -61,9 +75,16 @@ impl Store {
     /// # Errors
     /// [`OpenError::Storage`] where a connection or the thread cannot be made.
     pub fn start(database: Database, readers_max: usize) -> Result<Self, OpenError> {
-        let readers = Readers::of(database.path(), readers_max);
+        let path = database.path().to_owned();
+        let readers = Readers::of(&path, readers_max);
         let writer = Writer::start(database)?;
-        Ok(Self { readers, writer })
+        Ok(Self {
+            readers,
+            writer,
+            path,
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
+        })
     }
 
     /// Begins to read points, all of one state; for a moment on one thread.

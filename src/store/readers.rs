@@ -94,10 +94,10 @@ impl Readers {
             .await
             .map_err(|_| Error::ListsBusy)?
             .map_err(|_| Error::Internal)?;
-        let idle = Arc::clone(&self.idle);
+        let readers = self.clone();
         let reading = spawn_blocking(move || {
             let _turn = turn;
-            let connection = Idle::take(&idle, None)?;
+            let connection = readers.connection()?;
             let listed = within_time(&connection, query);
             listed.map_err(|error| match failure::code(&error) {
                 ffi::SQLITE_INTERRUPT => Error::ListTooSlow,
@@ -105,6 +105,11 @@ impl Readers {
             })
         });
         reading.await.map_err(|_| Error::Internal)?
+    }
+
+    /// A connection for what reads for long, on a thread that may block.
+    pub(super) fn connection(&self) -> Result<Reader, Error> {
+        Idle::take(&self.idle, None)
     }
 }
 
@@ -150,7 +155,7 @@ impl Idle {
 }
 
 /// A connection while it is used; there are as many as are used at once.
-struct Reader {
+pub(super) struct Reader {
     connection: Option<Connection>,
     idle: Arc<Idle>,
     thread: Option<usize>,

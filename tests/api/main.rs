@@ -43,4 +43,6 @@ mod resolve;
 mod resolve_limits;
 mod round_trip;
 mod strangers;
+mod transfer;
+mod transfer_streams;
 mod update;

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use crate::harness::{PERMISSIONS, Reply, Server};
 
 /// Method, path, and the permissions in the order in which they are checked.
-const CALLS: [(&str, &str, &[&str]); 41] = [
+const CALLS: [(&str, &str, &[&str]); 45] = [
     ("POST", "/addressbook/contacts", &["create:Contacts"]),
     ("POST", "/contacts", &["create:Contacts"]),
     ("GET", "/addressbook/contacts", &["read:Contacts"]),
@@ -38,6 +38,10 @@ const CALLS: [(&str, &str, &[&str]); 41] = [
     ("POST", "/contacts/bulk", &["create:Contacts"]),
     ("POST", "/addressbook/contacts/resolve", &["read:Contacts"]),
     ("POST", "/contacts/resolve", &["read:Contacts"]),
+    ("GET", "/addressbook/contacts/export", &["read:Contacts"]),
+    ("GET", "/contacts/export", &["read:Contacts"]),
+    ("POST", "/addressbook/contacts/import", &["create:Contacts"]),
+    ("POST", "/contacts/import", &["create:Contacts"]),
     ("HEAD", "/contacts", &["read:Contacts"]),
     ("GET", "/addressbook/optouts", &["read:Optouts"]),
     ("POST", "/addressbook/optouts", &["create:Optouts"]),

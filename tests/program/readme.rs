@@ -37,24 +37,35 @@ fn words(command: &str) -> Vec<String> {
 
 /// The call that a curl of the README makes.
 fn call(server: &Server, command: &str, key: &str, [id, group]: [&str; 2]) -> Call {
+    let json = "Content-Type: application/json".to_owned();
     let named = |word: String| word.replace("$ID", id).replace("$GROUP", group);
     let words: Vec<String> = words(command).into_iter().map(named).collect();
+    assert_eq!(words[1..3], ["-H", "$AUTH"]);
     let mut words = words.iter().skip(1);
     let (mut method, mut url, mut body) = (None, String::new(), None);
+    let mut headers = Vec::new();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "-H" => assert_eq!(words.next().unwrap(), "$AUTH"),
+            "-H" => headers.extend(words.next().filter(|header| *header != "$AUTH")),
             "-X" => method = words.next().cloned(),
-            "--json" => body = words.next().cloned(),
+            "--json" => {
+                body = words.next().cloned();
+                headers.push(&json);
+            }
+            "--data-binary" => body = words.next().cloned(),
             _ => url = word.replace("$BOOK", ""),
         }
     }
     let default = if body.is_some() { "POST" } else { "GET" };
-    let call = server
+    let mut call = server
         .call(method.as_deref().unwrap_or(default), &url)
         .key(key);
+    for header in headers {
+        let (name, value) = header.split_once(": ").unwrap();
+        call = call.header(name, value);
+    }
     match body {
-        Some(body) => call.json(body),
+        Some(body) => call.body(body),
         None => call,
     }
 }
@@ -67,13 +78,14 @@ fn every_curl_of_the_walk_is_answered_as_pasted() {
     server.open_file().execute(rename, []).unwrap();
     let (mut id, mut group) = (String::new(), String::new());
     let walk = walk();
-    assert_eq!(walk.len(), 29);
+    assert_eq!(walk.len(), 31);
     let mut wrong = Vec::new();
     for (command, pasted) in walk {
         let answer = call(&server, command, &key, [&id, &group]).send().body;
+        let answer = answer.trim_end();
         for (id, holds) in [(&mut id, "\"john\""), (&mut group, "\"members\":0")] {
             if id.is_empty() && answer.contains(holds) {
-                let json: serde_json::Value = serde_json::from_str(&answer).unwrap();
+                let json: serde_json::Value = serde_json::from_str(answer).unwrap();
                 *id = json["record"]["id"].as_str().unwrap().to_owned();
             }
         }

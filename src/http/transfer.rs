@@ -1,0 +1,271 @@
+//! Import and export: address books as files.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix_web::body::{self, BodySize, MessageBody};
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{Accept, CONTENT_DISPOSITION, CONTENT_TYPE, Header};
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::auth::{Allowed, CreateContacts, PutContacts, ReadContacts};
+use super::envelope::Refusal;
+use super::observe::BodyRead;
+use super::query::Query;
+use super::upload::{self, Upload};
+use crate::bulk::BulkMode;
+use crate::error::{Error, Invalid};
+use crate::key::Grant;
+use crate::store::{Rehearsal, Spool, Store};
+use crate::transfer::{Format, Row, RowError, Rows, Summary, Tally, Unreadable};
+
+/// Bytes of an export that are read and sent at once.
+const SEND_BYTES: usize = 64 * 1024;
+/// Batches that are parsed and wait to be stored.
+const BATCHES_MAX: usize = 1;
+
+type Answer = Result<HttpResponse, Refusal>;
+
+pub(super) async fn export(allowed: Allowed<ReadContacts>, request: HttpRequest) -> Answer {
+    Query::parse(request.query_string())?.into_nothing()?;
+    let format = accepted(&request);
+    if request.method() == Method::HEAD {
+        return Ok(attachment(format).body(body::None::new()));
+    }
+    let spool = allowed.store().export(allowed.grant(), format).await?;
+    Ok(attachment(format).body(SpoolBody::of(spool)))
+}
+
+/// The first format that the client names, the most wanted first; else CSV.
+fn accepted(request: &HttpRequest) -> Format {
+    let ranked = Accept::parse(request).map(|accept| accept.ranked());
+    let formats = ranked.unwrap_or_default().into_iter();
+    let mut formats = formats.filter_map(|range| match range.essence_str() {
+        "text/csv" | "text/*" | "*/*" => Some(Format::Csv),
+        "application/x-ndjson" | "application/*" => Some(Format::Ndjson),
+        _ => None,
+    });
+    formats.next().unwrap_or(Format::Csv)
+}
+
+fn attachment(format: Format) -> HttpResponseBuilder {
+    let (content_type, name) = match format {
+        Format::Csv => ("text/csv; charset=utf-8; header=present", "contacts.csv"),
+        Format::Ndjson => ("application/x-ndjson", "contacts.ndjson"),
+    };
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, content_type));
+    let disposition = format!("attachment; filename=\"{name}\"");
+    answer.insert_header((CONTENT_DISPOSITION, disposition));
+    answer
+}
+
+/// A spooled export on its way, read piece by piece where it keeps nobody waiting.
+struct SpoolBody {
+    spool: Arc<Spool>,
+    sent: u64,
+    reading: Option<JoinHandle<io::Result<Vec<u8>>>>,
+}
+
+impl SpoolBody {
+    fn of(spool: Spool) -> Self {
+        Self {
+            spool: Arc::new(spool),
+            sent: 0,
+            reading: None,
+        }
+    }
+}
+
+impl MessageBody for SpoolBody {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.spool.bytes())
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        if self.sent == self.spool.bytes() {
+            return Poll::Ready(None);
+        }
+        let (spool, from) = (Arc::clone(&self.spool), self.sent);
+        let reading = self
+            .reading
+            .get_or_insert_with(|| spawn_blocking(move || spool.read_at(from, SEND_BYTES)));
+        let Poll::Ready(read) = Pin::new(reading).poll(context) else {
+            return Poll::Pending;
+        };
+        self.reading = None;
+        let read = read.map_err(io::Error::other).flatten();
+        let read =
+            read.inspect_err(|error| log::error!(error:% = error; "an export cannot be sent"));
+        Poll::Ready(Some(read.map(|bytes| {
+            self.sent += bytes.len() as u64;
+            Bytes::from(bytes)
+        })))
+    }
+}
+
+pub(super) async fn import(
+    allowed: Allowed<CreateContacts>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    let (mode, dry_run) = Query::parse(request.query_string())?.into_import()?;
+    let grant = grant(&allowed, &request, mode).await?;
+    let (format, upload) = Upload::begin(&request, payload)?;
+    let store = allowed.store();
+    let _turn = store.import_turn()?;
+    let target = Target::begin(store, grant, dry_run).await?;
+    let mut tally = Tally::default();
+    let imported = import_file(upload, format, (store, grant, mode), target, &mut tally).await;
+    if imported.is_ok() {
+        request.extensions_mut().insert(BodyRead);
+    }
+    answer(imported, tally, dry_run)
+}
+
+/// What ends an import in its middle is told together with what stays.
+fn answer(imported: Result<(), Refusal>, tally: Tally, dry_run: bool) -> Answer {
+    let line = tally.line;
+    match imported {
+        Ok(()) => Ok(HttpResponse::Ok().json(Imported {
+            success: true,
+            counted: Counted::of(tally),
+        })),
+        Err(cause) if dry_run || line == 0 => Err(cause),
+        Err(cause) => {
+            let cause = Box::new(cause);
+            let ended = Refusal::ImportEnded { cause, line };
+            Ok(ended.answer_beside(Counted::of(tally)))
+        }
+    }
+}
+
+async fn grant(
+    allowed: &Allowed<CreateContacts>,
+    request: &HttpRequest,
+    mode: BulkMode,
+) -> Result<Grant, Refusal> {
+    Ok(match mode {
+        BulkMode::Create => allowed.grant(),
+        BulkMode::Upsert => {
+            let wider = Allowed::<PutContacts>::from_request(request, &mut Payload::None);
+            wider.into_inner()?.grant()
+        }
+    })
+}
+
+/// Receives, parses and stores, each while the others do: receiving waits for
+/// parsing, and parsing for storing.
+async fn import_file(
+    upload: Upload,
+    format: Format,
+    order: (&Store, Grant, BulkMode),
+    target: Target,
+    tally: &mut Tally,
+) -> Result<(), Refusal> {
+    let (chunks, received) = upload::channel();
+    let (parsed, batches) = mpsc::channel(BATCHES_MAX);
+    let parsing = spawn_blocking(move || parse(format, received, &parsed));
+    let mut receiving = std::pin::pin!(upload.receive(chunks));
+    let mut storing = std::pin::pin!(store_batches(batches, order, target, tally));
+    // Where parsing or storing ends first, the rest of the body is not waited for.
+    let (received, stored) = tokio::select! {
+        biased;
+        received = &mut receiving => (received, storing.await),
+        stored = &mut storing => (Ok(()), stored),
+    };
+    stored?;
+    received?;
+    match parsing.await.map_err(|_| Error::Internal)? {
+        Ok(()) => Ok(()),
+        Err(Unreadable::File(line, invalid)) => {
+            Err(Invalid::FileLine(line, Box::new(invalid)).into())
+        }
+        Err(Unreadable::Io(_)) => Err(Invalid::BodyUnreadable.into()),
+    }
+}
+
+fn parse(
+    format: Format,
+    received: upload::Received,
+    parsed: &mpsc::Sender<Vec<Row>>,
+) -> Result<(), Unreadable> {
+    let mut rows = Rows::open(format, received, false)?;
+    loop {
+        let batch = rows.batch()?;
+        if batch.is_empty() || parsed.blocking_send(batch).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn store_batches(
+    mut batches: mpsc::Receiver<Vec<Row>>,
+    (store, grant, mode): (&Store, Grant, BulkMode),
+    mut target: Target,
+    tally: &mut Tally,
+) -> Result<(), Error> {
+    while let Some(batch) = batches.recv().await {
+        let items = Tally::items(&batch);
+        let outcomes = match target {
+            Target::Book => store.import(grant, mode, items).await?,
+            Target::Rehearsal(rehearsal) => {
+                let (rehearsal, outcomes) = store.rehearse(rehearsal, mode, items).await?;
+                target = Target::Rehearsal(rehearsal);
+                outcomes
+            }
+        };
+        tally.add(&batch, outcomes, |_, _| {});
+    }
+    Ok(())
+}
+
+/// Where the rows of an import go.
+enum Target {
+    Book,
+    Rehearsal(Rehearsal),
+}
+
+impl Target {
+    async fn begin(store: &Store, grant: Grant, dry_run: bool) -> Result<Self, Error> {
+        Ok(if dry_run {
+            Self::Rehearsal(store.rehearsal(grant).await?)
+        } else {
+            Self::Book
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Imported {
+    success: bool,
+    #[serde(flatten)]
+    counted: Counted,
+}
+
+#[derive(Serialize)]
+struct Counted {
+    summary: Summary,
+    errors: Vec<RowError>,
+}
+
+impl Counted {
+    fn of(tally: Tally) -> Self {
+        Self {
+            summary: tally.summary,
+            errors: tally.errors,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Receives a body that is larger than memory: chunk by chunk, each within a
+//! time, as fast as they are taken on the other side.
+
+use std::future::poll_fn;
+use std::io::{self, BufRead, Read};
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::body::{BodyStream, MessageBody};
+use actix_web::web::{self, Bytes};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::body::check_head;
+use super::envelope::Refusal;
+use crate::error::Invalid;
+use crate::transfer::Format;
+
+/// Bytes of a file that is imported.
+const FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// How long a chunk may take to arrive.
+const CHUNK_WAIT_MAX: Duration = Duration::from_secs(7);
+/// Chunks that are received and wait to be parsed.
+const CHUNKS_MAX: usize = 4;
+
+/// A file that is being received.
+pub(super) struct Upload(BodyStream<web::Payload>);
+
+impl Upload {
+    /// Looks at the head alone.
+    ///
+    /// # Errors
+    /// `MediaType`, `ContentEncoding`, `BodyTooLarge`.
+    pub(super) fn begin(
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<(Format, Self), Refusal> {
+        let csv_or_ndjson = &["text/csv", "application/x-ndjson"];
+        let wanted = "text/csv or application/x-ndjson";
+        let format = match check_head(request, csv_or_ndjson, wanted, FILE_BYTES_MAX)? {
+            0 => Format::Csv,
+            _ => Format::Ndjson,
+        };
+        Ok((format, Self(BodyStream::new(payload))))
+    }
+
+    /// Passes the whole body on, and then its end; no end where nobody takes it
+    /// any more.
+    ///
+    /// # Errors
+    /// `BodyTooSlow`, `BodyTooLarge`, `BodyUnreadable`: then, too, no end.
+    pub(super) async fn receive(mut self, chunks: mpsc::Sender<Bytes>) -> Result<(), Refusal> {
+        let mut bytes = 0;
+        loop {
+            let next = poll_fn(|context| Pin::new(&mut self.0).poll_next(context));
+            let next = timeout(CHUNK_WAIT_MAX, next).await;
+            let chunk = match next.map_err(|_| Refusal::BodyTooSlow)? {
+                Some(chunk) => chunk.map_err(|_| Invalid::BodyUnreadable)?,
+                None => Bytes::new(),
+            };
+            let ends = chunk.is_empty();
+            bytes += chunk.len();
+            if bytes > FILE_BYTES_MAX {
+                return Err(Refusal::BodyTooLarge {
+                    bytes_max: FILE_BYTES_MAX,
+                });
+            }
+            if chunks.send(chunk).await.is_err() || ends {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The way from receiving to parsing.
+pub(super) fn channel() -> (mpsc::Sender<Bytes>, Received) {
+    let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+    let received = Received {
+        chunks,
+        chunk: Bytes::new(),
+        ended: false,
+    };
+    (sender, received)
+}
+
+/// What was received, for a thread that may block. A body that breaks off is an
+/// error and never an end: half a row must not be taken for a row.
+pub(super) struct Received {
+    chunks: mpsc::Receiver<Bytes>,
+    chunk: Bytes,
+    ended: bool,
+}
+
+impl BufRead for Received {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.chunk.is_empty() && !self.ended {
+            let broken = || io::Error::from(io::ErrorKind::ConnectionAborted);
+            self.chunk = self.chunks.blocking_recv().ok_or_else(broken)?;
+            self.ended = self.chunk.is_empty();
+        }
+        Ok(&self.chunk)
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        let _ = self.chunk.split_to(bytes);
+    }
+}
+
+impl Read for Received {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
