@@ -51,6 +51,10 @@ pub enum Verb {
     /// Make, change and revoke API keys, while a server runs or not
     #[command(subcommand)]
     Key(KeyVerb),
+    /// Store the contacts of a CSV or NDJSON file, while a server runs or not
+    Import(Import),
+    /// Write all contacts to a CSV or NDJSON file, while a server runs or not
+    Export(Export),
     /// Ask a running server whether it answers; exit code 0 if it does
     Healthcheck(Healthcheck),
 }
@@ -236,6 +240,63 @@ pub struct KeyNamed {
     // Read later: clap would print a whole token given by mistake.
     #[arg(value_name = "ID")]
     pub id: String,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_CODES)]
+pub struct Import {
+    /// The file with the contacts, or - for standard input
+    pub file: PathBuf,
+    /// Which file.
+    #[command(flatten)]
+    pub database: DatabaseArgument,
+    /// How the file holds them
+    #[arg(long, default_value = "csv")]
+    pub format: FileFormat,
+    /// What becomes of a contact whose alias is there
+    #[arg(long, default_value = "create")]
+    pub mode: ImportMode,
+    /// Store nothing, but say what would come of it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// A new file for the rows that fail, as they came, to be mended and imported
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+}
+
+const IMPORT_CODES: &str = "Errors of rows go to standard error, the summary as JSON to \
+    standard output. Exit codes: 0 every row is in, 3 some rows failed, 1 it ended before its end.";
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The file to write, or - for standard output; one that exists is replaced
+    pub file: PathBuf,
+    /// Which file.
+    #[command(flatten)]
+    pub database: DatabaseArgument,
+    /// How the file is to hold the contacts
+    #[arg(long, default_value = "csv")]
+    pub format: FileFormat,
+}
+
+/// How a file holds contacts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FileFormat {
+    /// A line of column names, then a line for each contact
+    Csv,
+    /// A JSON object for each contact, a line for each object
+    Ndjson,
+}
+
+/// What becomes of a contact whose alias is there.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ImportMode {
+    /// It stays, the row fails
+    Create,
+    /// The row takes its place
+    Upsert,
 }
 
 /// `healthcheck`

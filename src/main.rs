@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use addressbook::cli::{CommandLine, LogLevel, Verb};
-use addressbook::{command, logging};
+use addressbook::command::{self, CommandError};
+use addressbook::logging;
 
 /// Its errors are what strangers send it.
 const PARSER: &str = "actix_http";
@@ -28,13 +29,23 @@ fn main() -> ExitCode {
             logging::start(LogLevel::Error, PARSER);
             command::key(&verb)
         }
+        Verb::Import(arguments) => {
+            logging::start(LogLevel::Error, PARSER);
+            command::import(&arguments)
+        }
+        Verb::Export(arguments) => {
+            logging::start(LogLevel::Error, PARSER);
+            command::export(&arguments)
+        }
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // As quiet as any other program whose reader has gone.
+        Err(error @ CommandError::PipeClosed) => ExitCode::from(error.exit_code()),
         Err(error) => {
             eprintln!("addressbook: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

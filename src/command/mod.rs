@@ -2,14 +2,17 @@
 
 mod healthcheck;
 mod key;
+mod progress;
 mod serve;
+mod transfer;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use healthcheck::healthcheck;
 pub use key::key;
 pub use serve::{ServeFuture, serve};
+pub use transfer::{export, import};
 
 use crate::error::{Error, Invalid};
 use crate::store::OpenError;
@@ -41,6 +44,34 @@ pub enum CommandError {
     /// The new key's token reached nobody.
     #[error("cannot print the token, the new key is revoked: {0}")]
     TokenUnprinted(std::io::Error),
+    /// There is nothing to export, or to hold a file against.
+    #[error("there is no address book at {0}")]
+    NoAddressBook(PathBuf),
+    /// The name is that of something else.
+    #[error("{0} is no file, - is for standard output")]
+    NoFile(PathBuf),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// An import ended in its middle.
+    #[error("rows up to line {line} are dealt with, for those behind them: {cause}")]
+    ImportEnded {
+        /// Where the last row begins that was dealt with.
+        line: u64,
+        /// What ended it.
+        cause: Box<CommandError>,
+    },
+    /// An import is at its end, and some rows were not stored.
+    #[error("{0} of {1} rows failed")]
+    RowsFailed(u64, u64),
+    /// Nobody reads standard output any more.
+    #[error("nobody reads standard output")]
+    PipeClosed,
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -72,7 +103,39 @@ pub enum CommandError {
     },
     /// The runtime or the standard streams fail.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+}
+
+/// Some rows of an import were not stored.
+const ROWS_FAILED: u8 = 3;
+/// What a shell shows of a program that SIGPIPE ended.
+const PIPE_CLOSED: u8 = 141;
+
+impl CommandError {
+    fn file(path: &Path, source: std::io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::RowsFailed(..) => ROWS_FAILED,
+            Self::PipeClosed => PIPE_CLOSED,
+            _ => 1,
+        }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::PipeClosed,
+            _ => Self::Io(error),
+        }
+    }
 }
 
 impl From<Error> for CommandError {

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::harness::{Server, make_key, program};
 
 /// The program under a limit on the size of every file it writes.
-fn limited_to(blocks_of_512_bytes: u32) -> Command {
+pub(super) fn limited_to(blocks_of_512_bytes: u32) -> Command {
     let mut shell = Command::new("sh");
     // Ignored, the signal becomes an error of the write.
     let script = format!("trap '' XFSZ; ulimit -f {blocks_of_512_bytes}; exec \"$0\" \"$@\"");

@@ -15,4 +15,6 @@ mod refusal;
 mod retry;
 mod stop;
 mod sweep;
+mod transfer;
+mod transfer_crash;
 mod upgrade;

@@ -1,0 +1,339 @@
+//! `addressbook import` and `addressbook export`: address books as files,
+//! whether a server runs or not.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write, stderr, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+use super::CommandError;
+use super::progress::Progress;
+use crate::bulk::{BulkItem, BulkMode, ItemOutcome};
+use crate::cli::{Export, FileFormat, Import, ImportMode};
+use crate::error::{Error, Invalid};
+use crate::files;
+use crate::store::{Database, ExportError, Rehearsal, locate};
+use crate::transfer::{Format, Row, RowError, Rows, Tally, Unreadable};
+
+/// Stands for a standard stream in place of a file.
+const STREAM: &str = "-";
+/// Bytes that are read, and passed on, at once.
+const PIECE_BYTES: usize = 64 * 1024;
+const TOO_LARGE_TO_KEEP: &str = "Row is too large for --rejects and is left out of it";
+
+/// Reads contacts from a file and stores them, a batch in each transaction.
+///
+/// # Errors
+/// One line for the operator; `RowsFailed` where some rows were not stored.
+pub fn import(arguments: &Import) -> Result<(), CommandError> {
+    let file = open_input(&arguments.file)?;
+    let bytes = file.as_ref().and_then(|file| file.metadata().ok());
+    let bytes = bytes.filter(|file| file.is_file()).map(|file| file.len());
+    let input: Box<dyn Read> = match file {
+        Some(file) => Box::new(file),
+        None => Box::new(stdin().lock()),
+    };
+    let input = BufReader::with_capacity(PIECE_BYTES, input);
+    let mut rows = Rows::open(format(arguments.format), input, arguments.rejects.is_some())
+        .map_err(|error| unreadable(&arguments.file, error))?;
+    let path = locate(&arguments.database.path)?;
+    if arguments.dry_run {
+        needs_file(&path)?;
+    }
+    let mut target = Target::open(&path, arguments)?;
+    let mut rejects = Rejects::create(arguments.rejects.as_deref(), rows.header())?;
+    let mut progress = Progress::of(bytes);
+    let mut tally = Tally::default();
+    let imported = import_rows(
+        &mut rows,
+        &mut target,
+        &mut tally,
+        &mut progress,
+        &mut rejects,
+    );
+    progress.finish();
+    rejects.finish()?;
+    let printed = print_summary(&tally);
+    imported.map_err(|error| ended(&arguments.file, error, &tally, arguments.dry_run))?;
+    printed?;
+    match tally.summary.failed {
+        0 => Ok(()),
+        failed => Err(CommandError::RowsFailed(failed, tally.summary.total)),
+    }
+}
+
+/// What ends an import in its middle.
+enum Ended {
+    Input(Unreadable),
+    Store(Error),
+    Rejects(CommandError),
+}
+
+fn import_rows(
+    rows: &mut Rows<impl io::BufRead>,
+    target: &mut Target,
+    tally: &mut Tally,
+    progress: &mut Progress,
+    rejects: &mut Rejects,
+) -> Result<(), Ended> {
+    loop {
+        let batch = rows.batch().map_err(Ended::Input)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let outcomes = target.store(Tally::items(&batch)).map_err(Ended::Store)?;
+        let mut kept = Ok(());
+        tally.add(&batch, outcomes, |row, error| {
+            progress.tell(&line_of(error));
+            if rejects.cannot_keep(row) {
+                progress.tell(&format!("line {}: {TOO_LARGE_TO_KEEP}", row.line));
+            }
+            if kept.is_ok() {
+                kept = rejects.keep(row);
+            }
+        });
+        kept.map_err(Ended::Rejects)?;
+        progress.advance(rows.bytes(), tally.summary.total);
+    }
+}
+
+fn line_of(error: &RowError) -> String {
+    let RowError {
+        line,
+        field,
+        message,
+    } = error;
+    match field {
+        Some(field) => format!("line {line}: {field}: {message}"),
+        None => format!("line {line}: {message}"),
+    }
+}
+
+/// A failure in the middle, and what stays of what was before it.
+fn ended(file: &Path, ended: Ended, tally: &Tally, dry_run: bool) -> CommandError {
+    let cause = match ended {
+        Ended::Input(error) => unreadable(file, error),
+        Ended::Store(error) => error.into(),
+        Ended::Rejects(error) => error,
+    };
+    if dry_run || tally.line == 0 {
+        return cause;
+    }
+    CommandError::ImportEnded {
+        line: tally.line,
+        cause: Box::new(cause),
+    }
+}
+
+fn unreadable(file: &Path, error: Unreadable) -> CommandError {
+    match error {
+        Unreadable::Io(source) => CommandError::file(file, source),
+        Unreadable::File(line, invalid) => {
+            CommandError::Argument(Invalid::FileLine(line, Box::new(invalid)))
+        }
+    }
+}
+
+fn print_summary(tally: &Tally) -> Result<(), CommandError> {
+    let mut out = stdout().lock();
+    serde_json::to_writer(&mut out, &tally.summary).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn open_input(path: &Path) -> Result<Option<File>, CommandError> {
+    if path.as_os_str() == STREAM {
+        return Ok(None);
+    }
+    let opened = File::open(path).map_err(|source| CommandError::file(path, source));
+    opened.map(Some)
+}
+
+/// Where no file would be made for nothing.
+fn needs_file(path: &Path) -> Result<(), CommandError> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(CommandError::NoAddressBook(path.to_owned()))
+}
+
+fn format(format: FileFormat) -> Format {
+    match format {
+        FileFormat::Csv => Format::Csv,
+        FileFormat::Ndjson => Format::Ndjson,
+    }
+}
+
+/// Where the rows of an import go.
+struct Target {
+    database: Database,
+    rehearsal: Option<Rehearsal>,
+    mode: BulkMode,
+}
+
+impl Target {
+    fn open(path: &Path, arguments: &Import) -> Result<Self, CommandError> {
+        let database = Database::open_or_create(path, None)?;
+        let rehearsal = match arguments.dry_run {
+            true => Some(database.rehearsal()?),
+            false => None,
+        };
+        Ok(Self {
+            database,
+            rehearsal,
+            mode: match arguments.mode {
+                ImportMode::Create => BulkMode::Create,
+                ImportMode::Upsert => BulkMode::Upsert,
+            },
+        })
+    }
+
+    fn store(&mut self, items: Vec<BulkItem>) -> Result<Vec<(usize, ItemOutcome)>, Error> {
+        match &self.rehearsal {
+            Some(rehearsal) => self.database.rehearse(rehearsal, self.mode, items),
+            None => self.database.import(self.mode, items),
+        }
+    }
+}
+
+/// The file that gets the bad rows; none is left where there are none.
+struct Rejects {
+    file: Option<(PathBuf, File)>,
+    header: Vec<u8>,
+    kept: bool,
+}
+
+impl Rejects {
+    fn create(path: Option<&Path>, header: &[u8]) -> Result<Self, CommandError> {
+        let file = match path {
+            Some(path) => {
+                let made = files::create_private(path);
+                let made = made.map_err(|source| CommandError::file(path, source))?;
+                Some((path.to_owned(), made))
+            }
+            None => None,
+        };
+        Ok(Self {
+            file,
+            header: header.to_owned(),
+            kept: false,
+        })
+    }
+
+    fn cannot_keep(&self, row: &Row) -> bool {
+        self.file.is_some() && row.raw.is_empty()
+    }
+
+    /// Keeps a row as it came, where it is not too large, behind the first line as it came.
+    fn keep(&mut self, row: &Row) -> Result<(), CommandError> {
+        if row.raw.is_empty() {
+            return Ok(());
+        }
+        let Some((path, file)) = &mut self.file else {
+            return Ok(());
+        };
+        let mut bytes = Vec::with_capacity(row.raw.len() + 2);
+        if !self.kept {
+            append_line(&self.header, &mut bytes);
+        }
+        append_line(&row.raw, &mut bytes);
+        self.kept = true;
+        file.write_all(&bytes)
+            .map_err(|source| CommandError::file(path, source))
+    }
+
+    fn finish(self) -> Result<(), CommandError> {
+        let Some((path, file)) = self.file else {
+            return Ok(());
+        };
+        let finished = if self.kept {
+            file.sync_all()
+        } else {
+            fs::remove_file(&path)
+        };
+        finished.map_err(|source| CommandError::file(&path, source))
+    }
+}
+
+/// Appends a line with the end that it came with, as far as that is known.
+fn append_line(line: &[u8], bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(line);
+    if line.ends_with(b"\r") || !(line.is_empty() || line.ends_with(b"\n")) {
+        bytes.push(b'\n');
+    }
+}
+
+/// Writes all contacts to a file.
+///
+/// # Errors
+/// One line for the operator; `PipeClosed` where nobody reads any more.
+pub fn export(arguments: &Export) -> Result<(), CommandError> {
+    let path = locate(&arguments.database.path)?;
+    needs_file(&path)?;
+    let database = Database::open_or_create(&path, None)?;
+    let format = format(arguments.format);
+    let mut progress = Progress::of(Some(database.contact_count()?));
+    let exported = if arguments.file.as_os_str() == STREAM {
+        export_to_stream(&database, format, &mut progress)
+    } else {
+        export_to_file(&database, format, &arguments.file, &mut progress)
+    };
+    progress.finish();
+    exported
+}
+
+/// Spools first: a reader that is slow does not keep the log from being reset.
+fn export_to_stream(
+    database: &Database,
+    format: Format,
+    progress: &mut Progress,
+) -> Result<(), CommandError> {
+    let spool = database.spool(format, |rows| progress.advance(rows, rows));
+    let spool = spool.map_err(|error| failed(database.path(), error))?;
+    let mut out = stdout().lock();
+    let mut sent = 0;
+    while sent < spool.bytes() {
+        let piece = spool.read_at(sent, PIECE_BYTES)?;
+        out.write_all(&piece)?;
+        sent += piece.len() as u64;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes under another name, so that half an export never stands under its own.
+fn export_to_file(
+    database: &Database,
+    format: Format,
+    path: &Path,
+    progress: &mut Progress,
+) -> Result<(), CommandError> {
+    if path.exists() && !path.is_file() {
+        return Err(CommandError::NoFile(path.to_owned()));
+    }
+    let draft = files::passing_beside(path);
+    let file = files::create_private(&draft);
+    let mut file = file.map_err(|source| CommandError::file(path, source))?;
+    let written = database
+        .export(format, &mut file, |rows| progress.advance(rows, rows))
+        .and_then(|()| Ok(file.sync_all()?))
+        .and_then(|()| Ok(fs::rename(&draft, path)?))
+        .and_then(|()| Ok(files::sync_directory_of(path)?));
+    if written.is_err() {
+        // It may have its name already; what failed is what is told.
+        let _ = fs::remove_file(&draft);
+    }
+    written.map_err(|error| failed(path, error))
+}
+
+fn failed(path: &Path, error: ExportError) -> CommandError {
+    match error {
+        ExportError::Store(error) => error.into(),
+        ExportError::Io(source) => CommandError::file(path, source),
+        ExportError::Abandoned => Error::Internal.into(),
+    }
+}
+
+/// Writes a line to standard error, where somebody may read it or not.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}
