@@ -22,10 +22,12 @@ const LAST_PAGES_MAX: u32 = 1024;
 /// Rounds beside the writer after which it has to wait for the rest.
 const ROUNDS_MAX: u32 = 8;
 /// How often, a millisecond apart, short reads are waited for in the end.
-const READERS_POLLS_MAX: i32 = 50;
+const READERS_POLLS_MAX: i32 = 10;
 /// How long the writer pauses between two transactions once the log is twice as
-/// long as it should be, so that moving gains on it; in proportion before.
-const PAUSE_MAX: Duration = Duration::from_millis(4);
+/// long as it should be, so that moving gains on it; in proportion to what is too
+/// much, up to so many times that.
+const PAUSE: Duration = Duration::from_millis(4);
+const PAUSES_MAX: u32 = 8;
 /// How long moving rests after a reader of an old state, or an error, held it up.
 const REST: Duration = Duration::from_millis(250);
 
@@ -40,8 +42,9 @@ enum Task {
 }
 
 /// What the writer and its checkpointer tell each other.
-#[derive(Default)]
 pub(super) struct Log {
+    /// Pages at which it is moved.
+    goal: u32,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -63,7 +66,21 @@ thread_local! {
     static PAGES: Cell<u32> = const { Cell::new(0) };
 }
 
+impl Default for Log {
+    fn default() -> Self {
+        Self::moved_at(LOG_PAGES_GOAL)
+    }
+}
+
 impl Log {
+    fn moved_at(goal: u32) -> Self {
+        Self {
+            goal,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
     /// Has the length of the log told after every commit of the writer's
     /// connection, in the place of SQLite's own checkpoints.
     pub(super) fn watch(connection: &Connection) {
@@ -76,7 +93,7 @@ impl Log {
     /// Waits until a transaction may begin: the writer's part.
     pub(super) fn begin_writing(&self) {
         let mut state = self.lock();
-        let pause = pause(&state);
+        let pause = self.pause(&state);
         if !pause.is_zero() {
             let resting = self
                 .changed
@@ -93,14 +110,14 @@ impl Log {
         let mut state = self.lock();
         state.writing = false;
         state.pages = pages;
-        if state.turn_wanted || (pages >= LOG_PAGES_GOAL && !state.moving) {
+        if state.turn_wanted || (pages >= self.goal && !state.moving) {
             self.changed.notify_all();
         }
     }
 
     /// Waits until there is something to do.
     fn wait(&self) -> Task {
-        let is_quiet = |state: &mut State| state.pages < LOG_PAGES_GOAL && !state.stopping;
+        let is_quiet = |state: &mut State| state.pages < self.goal && !state.stopping;
         let waiting = self
             .changed
             .wait_timeout_while(self.lock(), LOOK_EVERY, is_quiet);
@@ -143,6 +160,14 @@ impl Log {
         }
     }
 
+    fn pause(&self, state: &State) -> Duration {
+        if !state.moving {
+            return Duration::ZERO;
+        }
+        let beyond = state.pages.saturating_sub(self.goal);
+        PAUSE * beyond.min(PAUSES_MAX * self.goal) / self.goal
+    }
+
     fn stop(&self) {
         self.lock().stopping = true;
         self.changed.notify_all();
@@ -150,18 +175,6 @@ impl Log {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn pause(state: &State) -> Duration {
-    let beyond = state
-        .pages
-        .saturating_sub(LOG_PAGES_GOAL)
-        .min(8 * LOG_PAGES_GOAL);
-    if state.moving {
-        PAUSE_MAX * beyond / LOG_PAGES_GOAL
-    } else {
-        Duration::ZERO
     }
 }
 
@@ -253,4 +266,98 @@ fn checkpoint(connection: &Connection, mode: &str) -> Result<[u32; 3], rusqlite:
     connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
         Ok([row.get(0)?, row.get(1)?, row.get(2)?])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Database;
+
+    const PAGE_BYTES: u64 = 4096;
+    const GOAL: u32 = 64;
+
+    struct Book {
+        database: Database,
+        log: Arc<Log>,
+        checkpointer: Checkpointer,
+        _directory: tempfile::TempDir,
+    }
+
+    fn book() -> Book {
+        let directory = tempfile::tempdir().expect("made");
+        let path = directory.path().join("book.db");
+        let database = Database::open_or_create(&path, None).expect("opened");
+        Log::watch(&database.connection);
+        let log = Arc::new(Log::moved_at(GOAL));
+        let beside = database::open_writer(&path).expect("opened");
+        let checkpointer = Checkpointer::start(&path, beside, Arc::clone(&log)).expect("started");
+        Book {
+            database,
+            log,
+            checkpointer,
+            _directory: directory,
+        }
+    }
+
+    impl Book {
+        /// Writes about as many pages as the log is to have, again and again.
+        fn write(&self, times: u32) {
+            for _ in 0..times {
+                self.log.begin_writing();
+                self.database.fill_pages(GOAL).expect("written");
+                self.log.end_writing();
+            }
+        }
+
+        fn log_pages(&self) -> u64 {
+            let mut log = self.database.path().as_os_str().to_owned();
+            log.push("-wal");
+            std::fs::metadata(log).expect("a log").len() / PAGE_BYTES
+        }
+    }
+
+    impl Database {
+        fn fill_pages(&self, pages: u32) -> Result<(), rusqlite::Error> {
+            let page = "INSERT INTO audit (created_on, action) VALUES (0, hex(zeroblob(2000)))";
+            let transaction = self.connection.unchecked_transaction()?;
+            for _ in 0..pages {
+                transaction.execute(page, [])?;
+            }
+            transaction.commit()
+        }
+    }
+
+    #[test]
+    fn the_log_begins_anew_beside_a_writer_that_never_rests() {
+        let book = book();
+        book.write(100);
+        let written = 100 * u64::from(GOAL);
+        assert!(book.log_pages() < written / 4, "{}", book.log_pages());
+        book.checkpointer.stop();
+    }
+
+    #[test]
+    fn a_reader_of_an_old_state_keeps_the_log_but_nobody_waiting() {
+        let book = book();
+        book.write(1);
+        let reader = database::open_reader(book.database.path()).expect("opened");
+        reader
+            .execute_batch("BEGIN; SELECT count(*) FROM audit")
+            .expect("read");
+        book.write(20);
+        assert!(book.log_pages() > 15 * u64::from(GOAL));
+        drop(reader);
+        let begun = std::time::Instant::now();
+        while book.log.lock().pages != 0 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "it is moved at last"
+            );
+            thread::yield_now();
+        }
+        let before = book.log_pages();
+        book.write(1);
+        assert_eq!(book.log_pages(), before, "the log begins anew");
+        book.checkpointer.stop();
+    }
 }
