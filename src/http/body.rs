@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -10,6 +11,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::envelope::Refusal;
@@ -23,8 +25,24 @@ const JSON: &str = "application/json";
 /// that the client gets its answer.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
 
+/// Bytes up to which a body is small: it is read as it comes.
+const SMALL_BODY_BYTES: usize = 64 * 1024;
+/// Requests whose bodies may be large that are read and answered at once; parsed,
+/// a body takes several times its bytes.
+const LARGE_BODIES_MAX: usize = 16;
+/// How long one of them waits for its turn.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+static TURNS: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
+
+/// A turn among the requests with large bodies; whoever keeps it keeps it taken.
+pub(super) type Turn = Option<Arc<SemaphorePermit<'static>>>;
+
 /// A whole body of at most `BYTES_MAX` bytes that was sent as JSON.
-pub(super) struct JsonBody<const BYTES_MAX: usize>(Bytes);
+pub(super) struct JsonBody<const BYTES_MAX: usize> {
+    bytes: Bytes,
+    turn: Turn,
+}
 
 impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
     type Error = Refusal;
@@ -36,8 +54,9 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
         let request = request.clone();
         Box::pin(async move {
             checked?;
+            let turn = turn(BYTES_MAX).await?;
             let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
-            let body = timeout(BODY_WAIT_MAX, payload.to_bytes_limited(BYTES_MAX))
+            let bytes = timeout(BODY_WAIT_MAX, payload.to_bytes_limited(BYTES_MAX))
                 .await
                 .map_err(|_| Refusal::BodyTooSlow)?
                 .map_err(|_| Refusal::BodyTooLarge {
@@ -45,9 +64,18 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
                 })?
                 .map_err(|_| Invalid::BodyUnreadable)?;
             request.extensions_mut().insert(BodyRead);
-            Ok(Self(body))
+            Ok(Self { bytes, turn })
         })
     }
+}
+
+async fn turn(bytes_max: usize) -> Result<Turn, Error> {
+    if bytes_max <= SMALL_BODY_BYTES {
+        return Ok(None);
+    }
+    let turn = timeout(TURN_WAIT_MAX, TURNS.acquire()).await;
+    let turn = turn.map_err(|_| Error::Busy)?;
+    Ok(Some(Arc::new(turn.map_err(|_| Error::Internal)?)))
 }
 
 /// Checks what the head says of the body, before a byte of it is read: which of
@@ -93,7 +121,13 @@ pub(super) fn check_head(
 impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
     /// The bytes as they were sent.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// The turn in which the body was read: kept until the answer is made, so that
+    /// what the body became is counted, too.
+    pub(super) fn turn(&self) -> Turn {
+        self.turn.clone()
     }
 
     /// The body's members, one for each of `names` and in their order.
@@ -104,7 +138,7 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
         &self,
         names: [&str; FIELDS],
     ) -> Result<[Option<&RawValue>; FIELDS], Invalid> {
-        let text = std::str::from_utf8(&self.0).map_err(|_| Invalid::BodyNotJson)?;
+        let text = std::str::from_utf8(&self.bytes).map_err(|_| Invalid::BodyNotJson)?;
         let value: &RawValue = serde_json::from_str(text).map_err(|_| Invalid::BodyNotJson)?;
         if !value.get().starts_with('{') {
             return Err(Invalid::BodyNotObject);

@@ -40,6 +40,7 @@ pub(super) async fn bulk(
     request: HttpRequest,
     body: BulkBody,
 ) -> Result<HttpResponse, Refusal> {
+    let _turn = body.turn();
     let once = once(request.headers(), "bulk", body.bytes())?;
     let (order, body) = off_the_worker(move || Ok((parse_order(&body)?, body))).await?;
     let grant = match order.mode {

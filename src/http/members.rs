@@ -53,6 +53,7 @@ pub(super) async fn change(
     id: web::Path<String>,
     body: MembersBody,
 ) -> Answer {
+    let _turn = body.turn();
     let sent = off_the_worker(move || parse(&body)).await?;
     let id = GroupId::parse(&id).ok_or(Error::GroupNotFound)?;
     let changes = sent.iter().filter_map(|one| one.change.clone()).collect();

@@ -24,6 +24,7 @@ pub(super) async fn resolve(
     allowed: Allowed<ReadContacts>,
     body: ResolveBody,
 ) -> Result<HttpResponse, Refusal> {
+    let _turn = body.turn();
     let (recipients, template) = off_the_worker(move || parse(&body)).await?;
     let store = allowed.store();
     let resolved = store.resolve(allowed.grant(), recipients, template).await?;

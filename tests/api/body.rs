@@ -162,3 +162,47 @@ fn a_body_that_does_not_arrive_in_time_is_cut_off() {
     );
     assert!(begun.elapsed().as_secs() >= 6, "a slow client has its time");
 }
+
+#[test]
+fn large_bodies_wait_for_their_turn_and_small_ones_for_none() {
+    const TURNS: usize = 16;
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let body = format!(r#"{{"contacts":[{CONTACT}]}}"#);
+    let head = format!(
+        "POST /contacts/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    // The key is verified before they come, and they have come before the next.
+    let ask = || assert_eq!(server.create(&key, "{}").status, 400);
+    ask();
+    let unfinished: Vec<_> = (0..TURNS)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let bulk = || {
+        server
+            .call("POST", "/contacts/bulk")
+            .key(&key)
+            .json(body.as_str())
+            .send()
+    };
+    std::thread::scope(|scope| {
+        // All turns are taken once a further one has to wait for its own.
+        let refused = scope.spawn(bulk);
+        let reply = server.create(&key, r#"{"alias":"jane","msisdn":"4479000000001"}"#);
+        assert_eq!(reply.status, 200, "a small body waits for nobody");
+        let refused = refused.join().unwrap();
+        let said = (refused.status, refused.message());
+        let busy = "The server is busy, nothing was stored, try again".to_owned();
+        assert_eq!(said, (503, busy));
+        assert_eq!(refused.header("retry-after"), "1");
+    });
+    drop(unfinished);
+    assert_eq!(bulk().status, 200);
+    assert_eq!(server.stored(), 2);
+}
