@@ -16,10 +16,10 @@ use crate::stats::{median, spread};
 /// What each ratio may be at the most: about twice what was seen when it was
 /// written. One that an improvement leaves far behind is to be lowered.
 const LIMITS: [(Operation, f64); 4] = [
-    (Operation::Create, 12.0),
-    (Operation::Get, 5.0),
-    (Operation::List10, 10.0),
-    (Operation::List100, 18.0),
+    (Operation::Create, 11.0),
+    (Operation::Get, 3.5),
+    (Operation::List10, 3.5),
+    (Operation::List100, 6.5),
 ];
 /// Contacts of the book.
 const CONTACTS: u64 = 10_000;
