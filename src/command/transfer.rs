@@ -51,9 +51,10 @@ pub fn import(arguments: &Import) -> Result<(), CommandError> {
         &mut rejects,
     );
     progress.finish();
-    rejects.finish()?;
+    let rejected = rejects.finish();
     let printed = print_summary(&tally);
     imported.map_err(|error| ended(&arguments.file, error, &tally, arguments.dry_run))?;
+    rejected?;
     printed?;
     match tally.summary.failed {
         0 => Ok(()),

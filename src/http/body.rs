@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -26,12 +26,12 @@ const JSON: &str = "application/json";
 const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
 
 /// Bytes up to which a body is small: it is read as it comes.
-const SMALL_BODY_BYTES: usize = 64 * 1024;
+const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// Requests whose bodies may be large that are read and answered at once; parsed,
 /// a body takes several times its bytes.
 const LARGE_BODIES_MAX: usize = 16;
-/// How long one of them waits for its turn.
-const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long one of them waits for its turn; a part of [`BODY_WAIT_MAX`].
+const TURN_WAIT_MAX: Duration = Duration::from_secs(4);
 
 static TURNS: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
 
@@ -54,9 +54,11 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
         let request = request.clone();
         Box::pin(async move {
             checked?;
-            let turn = turn(BYTES_MAX).await?;
+            let begun = Instant::now();
+            let turn = turn(&request, BYTES_MAX).await?;
+            let wait_max = BODY_WAIT_MAX.saturating_sub(begun.elapsed());
             let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
-            let bytes = timeout(BODY_WAIT_MAX, payload.to_bytes_limited(BYTES_MAX))
+            let bytes = timeout(wait_max, payload.to_bytes_limited(BYTES_MAX))
                 .await
                 .map_err(|_| Refusal::BodyTooSlow)?
                 .map_err(|_| Refusal::BodyTooLarge {
@@ -69,8 +71,13 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
     }
 }
 
-async fn turn(bytes_max: usize) -> Result<Turn, Error> {
-    if bytes_max <= SMALL_BODY_BYTES {
+/// Waits for a turn where the body is large, or may become so.
+async fn turn(request: &HttpRequest, bytes_max: usize) -> Result<Turn, Error> {
+    if announced_bytes(request)
+        .unwrap_or(u64::MAX)
+        .min(bytes_max as u64)
+        <= SMALL_BODY_BYTES
+    {
         return Ok(None);
     }
     let turn = timeout(TURN_WAIT_MAX, TURNS.acquire()).await;
@@ -109,13 +116,16 @@ pub(super) fn check_head(
     if encoded {
         return Err(Refusal::ContentEncoding);
     }
-    let announced: Option<u64> = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced = announced_bytes(request);
     if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(Refusal::BodyTooLarge { bytes_max });
     }
     Ok(place)
+}
+
+fn announced_bytes(request: &HttpRequest) -> Option<u64> {
+    let length = request.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {

@@ -19,8 +19,9 @@ pub(super) async fn list(
         let snapshot = allowed.snapshot()?;
         snapshot.contacts(grant, &selection, begun, write_next_contact)?
     } else {
-        let list = allowed.store();
-        list.contacts(grant, selection.clone(), begun, write_next_contact)
+        let store = allowed.store();
+        store
+            .contacts(grant, selection.clone(), begun, write_next_contact)
             .await?
     };
     Ok(answer(json, &listed, &selection))

@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::io::{self, BufRead, Read};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::body::{BodyStream, MessageBody};
@@ -21,6 +21,8 @@ use crate::transfer::Format;
 const FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// How long a chunk may take to arrive.
 const CHUNK_WAIT_MAX: Duration = Duration::from_secs(7);
+/// How long all chunks together may keep us waiting: a GiB at 5 Mbit/s.
+const FILE_WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 /// Chunks that are received and wait to be parsed.
 const CHUNKS_MAX: usize = 4;
 
@@ -52,9 +54,12 @@ impl Upload {
     /// `BodyTooSlow`, `BodyTooLarge`, `BodyUnreadable`: then, too, no end.
     pub(super) async fn receive(mut self, chunks: mpsc::Sender<Bytes>) -> Result<(), Refusal> {
         let mut bytes = 0;
+        let mut wait_left = FILE_WAIT_MAX;
         loop {
             let next = poll_fn(|context| Pin::new(&mut self.0).poll_next(context));
-            let next = timeout(CHUNK_WAIT_MAX, next).await;
+            let begun = Instant::now();
+            let next = timeout(CHUNK_WAIT_MAX.min(wait_left), next).await;
+            wait_left = wait_left.saturating_sub(begun.elapsed());
             let chunk = match next.map_err(|_| Refusal::BodyTooSlow)? {
                 Some(chunk) => chunk.map_err(|_| Invalid::BodyUnreadable)?,
                 None => Bytes::new(),

@@ -4,12 +4,14 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 
 use super::pin::Pin;
 use super::{database, failure};
@@ -21,16 +23,19 @@ const LOG_PAGES_GOAL: u32 = 16 * 1024;
 const LAST_PAGES_MAX: u32 = 1024;
 /// Rounds beside the writer after which it has to wait for the rest.
 const ROUNDS_MAX: u32 = 8;
-/// How often, a millisecond apart, short reads are waited for in the end.
+/// How often, a millisecond apart, readers are waited for in the end, while the
+/// writer waits, too; and how often once the log is so many times too long.
 const READERS_POLLS_MAX: i32 = 10;
+const READERS_POLLS_LONG_MAX: i32 = 1000;
+const TOO_LONG: u32 = 8;
 /// How long the writer pauses between two transactions once the log is twice as
 /// long as it should be, so that moving gains on it; in proportion to what is too
 /// much, up to so many times that.
 const PAUSE: Duration = Duration::from_millis(4);
 const PAUSES_MAX: u32 = 8;
-/// How long moving rests after a reader of an old state, or an error, held it up.
-const REST: Duration = Duration::from_millis(250);
-
+/// How long moving rests after readers held it up, or a failure.
+const REST_AFTER_READERS: Duration = Duration::from_millis(250);
+const REST_AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// How often a quiet book's newest state is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -39,6 +44,16 @@ enum Task {
     Look,
     Empty,
     Stop,
+}
+
+/// What came of emptying the log.
+#[derive(Clone, Copy, PartialEq)]
+enum Emptied {
+    /// The next commit begins it anew.
+    Done,
+    /// A reader of an old state, or another process, was in the way.
+    HeldUp,
+    Failed,
 }
 
 /// What the writer and its checkpointer tell each other.
@@ -54,6 +69,8 @@ struct State {
     /// How long the log was after the last commit.
     pages: u32,
     writing: bool,
+    /// The disk is full: what was moved already makes room.
+    room_wanted: bool,
     /// The checkpointer wants the log to stay as it is for a moment.
     turn_wanted: bool,
     /// It is worth waiting for the checkpointer.
@@ -62,8 +79,9 @@ struct State {
 }
 
 thread_local! {
-    /// Pages of the log after the last commit of this thread's connection.
-    static PAGES: Cell<u32> = const { Cell::new(0) };
+    /// Pages of the log after the last commit of this thread's connection, until
+    /// they are told.
+    static PAGES: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 impl Default for Log {
@@ -85,13 +103,13 @@ impl Log {
     /// connection, in the place of SQLite's own checkpoints.
     pub(super) fn watch(connection: &Connection) {
         connection.wal_hook(Some(|_, pages| {
-            PAGES.set(pages.unsigned_abs());
+            PAGES.set(Some(pages.unsigned_abs()));
             Ok(())
         }));
     }
 
-    /// Waits until a transaction may begin: the writer's part.
-    pub(super) fn begin_writing(&self) {
+    /// Waits until a transaction may begin, which ends with what is returned.
+    pub(super) fn write(&self) -> Writing<'_> {
         let mut state = self.lock();
         let pause = self.pause(&state);
         if !pause.is_zero() {
@@ -102,22 +120,19 @@ impl Log {
         }
         let waiting = self.changed.wait_while(state, |state| state.turn_wanted);
         waiting.unwrap_or_else(PoisonError::into_inner).writing = true;
+        Writing(self)
     }
 
-    /// Says that the transaction has ended.
-    pub(super) fn end_writing(&self) {
-        let pages = PAGES.get();
-        let mut state = self.lock();
-        state.writing = false;
-        state.pages = pages;
-        if state.turn_wanted || (pages >= self.goal && !state.moving) {
-            self.changed.notify_all();
-        }
+    /// Has the log moved although it is not long: the disk is full.
+    pub(super) fn make_room(&self) {
+        self.lock().room_wanted = true;
+        self.changed.notify_all();
     }
 
     /// Waits until there is something to do.
     fn wait(&self) -> Task {
-        let is_quiet = |state: &mut State| state.pages < self.goal && !state.stopping;
+        let is_quiet =
+            |state: &mut State| state.pages < self.goal && !state.room_wanted && !state.stopping;
         let waiting = self
             .changed
             .wait_timeout_while(self.lock(), LOOK_EVERY, is_quiet);
@@ -128,36 +143,36 @@ impl Log {
         if waited.timed_out() {
             return Task::Look;
         }
+        state.room_wanted = false;
         state.moving = true;
         Task::Empty
     }
 
-    /// Does `work` while nothing is written.
-    fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Keeps the log as it is until what is returned is dropped.
+    fn hold_still(&self) -> Still<'_> {
         let mut state = self.lock();
         state.turn_wanted = true;
         drop(self.changed.wait_while(state, |state| state.writing));
-        let done = work();
-        self.lock().turn_wanted = false;
-        self.changed.notify_all();
-        done
+        Still(self)
     }
 
-    /// Ends the moving, and rests where it was held up.
-    fn end_moving(&self, is_done: bool) {
+    /// Ends the moving, and rests where there was no way through.
+    fn end_moving(&self, emptied: Emptied) {
         let mut state = self.lock();
         state.moving = false;
-        if is_done {
-            // The next commit begins the log anew.
-            state.pages = 0;
-        }
         self.changed.notify_all();
-        if !is_done {
-            let resting = self
-                .changed
-                .wait_timeout_while(state, REST, |state| !state.stopping);
-            drop(resting);
-        }
+        let rest = match emptied {
+            Emptied::Done => {
+                state.pages = 0;
+                return;
+            }
+            Emptied::HeldUp => REST_AFTER_READERS,
+            Emptied::Failed => REST_AFTER_FAILURE,
+        };
+        let resting = self
+            .changed
+            .wait_timeout_while(state, rest, |state| !state.stopping);
+        drop(resting);
     }
 
     fn pause(&self, state: &State) -> Duration {
@@ -175,6 +190,33 @@ impl Log {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A transaction that is being written; its end is told when this is dropped.
+pub(super) struct Writing<'l>(&'l Log);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let Self(log) = *self;
+        let mut state = log.lock();
+        state.writing = false;
+        // Nothing is told where nothing was written.
+        state.pages = PAGES.take().unwrap_or(state.pages);
+        if state.turn_wanted || (state.pages >= log.goal && !state.moving) {
+            log.changed.notify_all();
+        }
+    }
+}
+
+/// While this is kept, nothing is written.
+struct Still<'l>(&'l Log);
+
+impl Drop for Still<'_> {
+    fn drop(&mut self) {
+        let Self(log) = *self;
+        log.lock().turn_wanted = false;
+        log.changed.notify_all();
     }
 }
 
@@ -197,9 +239,6 @@ impl Checkpointer {
         let file = ManuallyDrop::new(file);
         let reader = database::open_reader(path).map_err(|error| error.to_string())?;
         let mut pin = Pin::on(reader);
-        connection
-            .busy_handler(Some(wait_for_readers))
-            .map_err(|error| error.to_string())?;
         let thread = thread::Builder::new().name("checkpointer".to_owned());
         let thread = thread.spawn({
             let log = Arc::clone(&log);
@@ -209,11 +248,7 @@ impl Checkpointer {
                         Task::Look => pin.look(),
                         Task::Empty => {
                             pin.release();
-                            let emptied = empty(&connection, &file, &log);
-                            log.end_moving(emptied.unwrap_or_else(|error| {
-                                failure::log(&error, "a checkpoint failed");
-                                false
-                            }));
+                            log.end_moving(empty(&connection, &file, &log));
                         }
                         Task::Stop => break,
                     }
@@ -233,131 +268,86 @@ impl Checkpointer {
     }
 }
 
-fn wait_for_readers(polls: i32) -> bool {
-    thread::sleep(Duration::from_millis(1));
-    polls < READERS_POLLS_MAX
+fn empty(connection: &Connection, file: &File, log: &Log) -> Emptied {
+    let emptied = catch_unwind(AssertUnwindSafe(|| try_to_empty(connection, file, log)));
+    match emptied {
+        Ok(Ok(emptied)) => emptied,
+        Ok(Err(error)) => {
+            failure::log(&error, "a checkpoint failed");
+            end_on_failed_sync(&error);
+            Emptied::Failed
+        }
+        Err(_) => {
+            log::error!("the checkpointer panicked");
+            Emptied::Failed
+        }
+    }
 }
 
 /// Moves the whole log, most of it beside the writer, and has the next commit
-/// begin it anew. Says whether it got there.
-fn empty(connection: &Connection, file: &File, log: &Log) -> Result<bool, rusqlite::Error> {
+/// begin it anew.
+fn try_to_empty(
+    connection: &Connection,
+    file: &File,
+    log: &Log,
+) -> Result<Emptied, rusqlite::Error> {
     for _ in 0..ROUNDS_MAX {
-        let [_, pages, moved] = checkpoint(connection, "PASSIVE")?;
-        if moved < pages {
-            // The rest is held by a reader of an old state.
-            return Ok(false);
+        let [is_held, pages, moved] = checkpoint(connection, "PASSIVE")?;
+        if is_held != 0 || pages - moved > i64::from(LAST_PAGES_MAX) {
+            return Ok(Emptied::HeldUp);
         }
         // SQLite syncs the file itself, but only while it moves the last page.
         if let Err(error) = file.sync_data() {
             log::error!(error = error.to_string().as_str(); "the file could not be synced");
-            return Ok(false);
+            end_process();
         }
-        if log.lock().pages.saturating_sub(pages) <= LAST_PAGES_MAX {
+        if i64::from(log.lock().pages) - moved <= i64::from(LAST_PAGES_MAX) {
             break;
         }
     }
-    let [is_held, ..] = log.undisturbed(|| checkpoint(connection, "RESTART"))?;
-    Ok(is_held == 0)
+    let still = log.hold_still();
+    let is_too_long = log.lock().pages > TOO_LONG * log.goal;
+    connection.busy_handler(Some(if is_too_long {
+        |polls| wait_for_readers(polls, READERS_POLLS_LONG_MAX)
+    } else {
+        |polls| wait_for_readers(polls, READERS_POLLS_MAX)
+    }))?;
+    let [is_held, ..] = checkpoint(connection, "RESTART")?;
+    drop(still);
+    Ok(if is_held == 0 {
+        Emptied::Done
+    } else {
+        Emptied::HeldUp
+    })
+}
+
+/// Ends the process where a sync of the file failed. What the system could not
+/// write it has forgotten, and the next sync would succeed without it; the log
+/// still has it, and the next start moves the whole log again.
+pub(super) fn end_on_failed_sync(error: &rusqlite::Error) {
+    if failure::code(error) == ffi::SQLITE_IOERR_FSYNC {
+        end_process();
+    }
+}
+
+fn end_process() -> ! {
+    log::error!("ending, so that the next start moves the whole log again");
+    process::abort();
+}
+
+fn wait_for_readers(polls: i32, polls_max: i32) -> bool {
+    thread::sleep(Duration::from_millis(1));
+    polls < polls_max
 }
 
 /// Whether somebody was in the way, the pages of the log, and how many of them
-/// are in the file now (SQLite's documentation of `wal_checkpoint`).
-fn checkpoint(connection: &Connection, mode: &str) -> Result<[u32; 3], rusqlite::Error> {
+/// are in the file now; -1 where another process moves it at this moment
+/// (SQLite's documentation of `wal_checkpoint`).
+fn checkpoint(connection: &Connection, mode: &str) -> Result<[i64; 3], rusqlite::Error> {
     connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
         Ok([row.get(0)?, row.get(1)?, row.get(2)?])
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Database;
-
-    const PAGE_BYTES: u64 = 4096;
-    const GOAL: u32 = 64;
-
-    struct Book {
-        database: Database,
-        log: Arc<Log>,
-        checkpointer: Checkpointer,
-        _directory: tempfile::TempDir,
-    }
-
-    fn book() -> Book {
-        let directory = tempfile::tempdir().expect("made");
-        let path = directory.path().join("book.db");
-        let database = Database::open_or_create(&path, None).expect("opened");
-        Log::watch(&database.connection);
-        let log = Arc::new(Log::moved_at(GOAL));
-        let beside = database::open_writer(&path).expect("opened");
-        let checkpointer = Checkpointer::start(&path, beside, Arc::clone(&log)).expect("started");
-        Book {
-            database,
-            log,
-            checkpointer,
-            _directory: directory,
-        }
-    }
-
-    impl Book {
-        /// Writes about as many pages as the log is to have, again and again.
-        fn write(&self, times: u32) {
-            for _ in 0..times {
-                self.log.begin_writing();
-                self.database.fill_pages(GOAL).expect("written");
-                self.log.end_writing();
-            }
-        }
-
-        fn log_pages(&self) -> u64 {
-            let mut log = self.database.path().as_os_str().to_owned();
-            log.push("-wal");
-            std::fs::metadata(log).expect("a log").len() / PAGE_BYTES
-        }
-    }
-
-    impl Database {
-        fn fill_pages(&self, pages: u32) -> Result<(), rusqlite::Error> {
-            let page = "INSERT INTO audit (created_on, action) VALUES (0, hex(zeroblob(2000)))";
-            let transaction = self.connection.unchecked_transaction()?;
-            for _ in 0..pages {
-                transaction.execute(page, [])?;
-            }
-            transaction.commit()
-        }
-    }
-
-    #[test]
-    fn the_log_begins_anew_beside_a_writer_that_never_rests() {
-        let book = book();
-        book.write(100);
-        let written = 100 * u64::from(GOAL);
-        assert!(book.log_pages() < written / 4, "{}", book.log_pages());
-        book.checkpointer.stop();
-    }
-
-    #[test]
-    fn a_reader_of_an_old_state_keeps_the_log_but_nobody_waiting() {
-        let book = book();
-        book.write(1);
-        let reader = database::open_reader(book.database.path()).expect("opened");
-        reader
-            .execute_batch("BEGIN; SELECT count(*) FROM audit")
-            .expect("read");
-        book.write(20);
-        assert!(book.log_pages() > 15 * u64::from(GOAL));
-        drop(reader);
-        let begun = std::time::Instant::now();
-        while book.log.lock().pages != 0 {
-            assert!(
-                begun.elapsed() < Duration::from_secs(30),
-                "it is moved at last"
-            );
-            thread::yield_now();
-        }
-        let before = book.log_pages();
-        book.write(1);
-        assert_eq!(book.log_pages(), before, "the log begins anew");
-        book.checkpointer.stop();
-    }
-}
+mod tests;

@@ -24,6 +24,9 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 
+/// What stays of the log's file on the disk once the log begins anew.
+const LOG_BYTES_KEPT: i64 = 128 * 1024 * 1024;
+
 /// How long a transaction waits for one of another process, in steps of
 /// [`LOCK_POLL`]. Short steps, so that a busy server cannot starve a revocation
 /// from the command line.
@@ -149,6 +152,7 @@ fn configure_writer(connection: &Connection) -> Result<(), rusqlite::Error> {
     configure(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     // On macOS a plain fsync leaves the data in the drive's cache; nothing elsewhere.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::Store;
 use super::failure::{self, Failure};
 use super::transaction::{Counter, Transaction};
+use super::{Snapshot, Store};
 use crate::error::Error;
 use crate::group::{GROUPS_MAX, Group, GroupId, GroupName};
 use crate::key::Grant;
@@ -23,6 +23,17 @@ const RENAME: &str = "UPDATE groups SET name = ?2 WHERE id = ?1";
 const DELETE: &str = "UPDATE groups SET name = NULL, deleted_on = ?2
     WHERE id = ?1 AND deleted_on IS NULL";
 
+impl Snapshot {
+    /// Reads one group.
+    ///
+    /// # Errors
+    /// `GroupNotFound`; those of every read.
+    pub fn group(&self, _grant: Grant, id: GroupId) -> Result<Group, Error> {
+        self.read(|connection| find(connection, id))?
+            .ok_or(Error::GroupNotFound)
+    }
+}
+
 impl Store {
     /// Makes an empty group under a new id.
     ///
@@ -32,16 +43,6 @@ impl Store {
         self.writer
             .submit(grant, move |transaction| insert(transaction, name))
             .await
-    }
-
-    /// Reads one group.
-    ///
-    /// # Errors
-    /// `GroupNotFound`; those of every read.
-    pub fn group(&self, _grant: Grant, id: GroupId) -> Result<Group, Error> {
-        self.readers
-            .read(|connection| find(connection, id))?
-            .ok_or(Error::GroupNotFound)
     }
 
     /// Reads a page of the groups, the oldest first, and how many there are.

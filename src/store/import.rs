@@ -29,7 +29,9 @@ const BUSY_POLL: Duration = Duration::from_millis(50);
 const SCRATCH_PAGES_MAX: u32 = 2 * 1024 * 1024;
 
 const COPY: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
-    VALUES (?1, ?2, ?3, ?4, ?5)";
+    VALUES (?1, ?2, ?3, ?4, ?5)
+    -- One that was renamed meanwhile is there already.
+    ON CONFLICT (id) DO NOTHING";
 
 /// What came of the items of a batch, by their index.
 type Outcomes = Vec<(usize, ItemOutcome)>;

@@ -97,9 +97,11 @@ fn change(
             }
         });
     }
-    transaction
-        .prepare_cached(COUNT)?
-        .execute(params![group.as_bytes(), more])?;
+    if more != 0 {
+        transaction
+            .prepare_cached(COUNT)?
+            .execute(params![group.as_bytes(), more])?;
+    }
     Ok(outcomes)
 }
 

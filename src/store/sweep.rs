@@ -1,6 +1,7 @@
 //! Sweeps away what deleted groups left behind, a little at a time: in one piece,
 //! a million memberships would keep every other write waiting for seconds.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError};
@@ -72,9 +73,14 @@ impl Sweeper {
     /// Takes a step; returns how long there is nothing more to do.
     fn step(&mut self, connection: &Connection, log: &Log) -> Duration {
         self.paused_until = None;
-        log.begin_writing();
-        let swept = sweep(connection);
-        log.end_writing();
+        let writing = log.write();
+        // A panic must not end the writing for everyone.
+        let swept = catch_unwind(AssertUnwindSafe(|| sweep(connection)));
+        drop(writing);
+        let swept = swept.unwrap_or_else(|_| {
+            log::error!("the sweep panicked");
+            Err(rusqlite::Error::InvalidQuery)
+        });
         match swept {
             Ok(more) => self.wanted.store(more, Ordering::Relaxed),
             Err(error) => {

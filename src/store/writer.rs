@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::checkpointer::{Checkpointer, Log};
+use super::checkpointer::{Checkpointer, Log, end_on_failed_sync};
 use super::database::{self, prepared};
 use super::failure::{self, Failure, classify, classify_commit};
 use super::sweep::Sweeper;
@@ -244,7 +244,7 @@ fn run(
             Ok(Message::Job(job)) => batch.push(job),
             Ok(Message::Stop) | Err(_) => break,
         }
-        log.begin_writing();
+        let writing = log.write();
         // A panic in one job's work must not end the writing for everyone.
         let written = catch_unwind(AssertUnwindSafe(|| {
             let began = begin(connection, stop_wanted);
@@ -259,8 +259,11 @@ fn run(
         {
             failure::log(&error, "a rollback failed");
         }
-        log.end_writing();
+        drop(writing);
         let batch_error = batch_error.err();
+        if batch_error == Some(Error::StorageFull) {
+            log.make_room();
+        }
         for job in batch.drain(..) {
             job.answer(batch_error.as_ref());
         }
@@ -298,11 +301,14 @@ fn checkpoint(connection: &Connection) {
             Ok(true) if begun.elapsed() < STOPPING_WAIT_MAX => thread::sleep(LOCK_POLL),
             Ok(true) => {
                 log::warn!(
-                    "another process reads the file: contacts stay in the -wal file, which must not be separated from it"
+                    "the file is still being read: contacts stay in the -wal file, which must not be separated from it"
                 );
                 return;
             }
-            Err(error) => return failure::log(&error, "the last checkpoint failed"),
+            Err(error) => {
+                failure::log(&error, "the last checkpoint failed");
+                return end_on_failed_sync(&error);
+            }
         }
     }
 }

@@ -168,7 +168,7 @@ fn large_bodies_wait_for_their_turn_and_small_ones_for_none() {
     const TURNS: usize = 16;
     let server = Server::start();
     let key = server.key(&["create:Contacts"]);
-    let body = format!(r#"{{"contacts":[{CONTACT}]}}"#);
+    let body = format!(r#"{{"contacts":[{CONTACT}]}}{}"#, " ".repeat(64 * 1024));
     let head = format!(
         "POST /contacts/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
