@@ -50,6 +50,9 @@ pub enum CommandError {
     /// The name is that of something else.
     #[error("{0} is no file, - is for standard output")]
     NoFile(PathBuf),
+    /// It would take the address book's own place.
+    #[error("{0} is the address book itself")]
+    OwnFile(PathBuf),
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {

@@ -311,6 +311,9 @@ fn export_to_file(
     if path.exists() && !path.is_file() {
         return Err(CommandError::NoFile(path.to_owned()));
     }
+    if database.is_made_of(path) {
+        return Err(CommandError::OwnFile(path.to_owned()));
+    }
     let draft = files::passing_beside(path);
     let file = files::create_private(&draft);
     let mut file = file.map_err(|source| CommandError::file(path, source))?;

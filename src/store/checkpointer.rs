@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process;
@@ -68,6 +68,8 @@ pub(super) struct Log {
 struct State {
     /// How long the log was after the last commit.
     pages: u32,
+    /// Whether the writer wrote since the last look.
+    written: bool,
     writing: bool,
     /// The disk is full: what was moved already makes room.
     room_wanted: bool,
@@ -148,6 +150,10 @@ impl Log {
         Task::Empty
     }
 
+    fn take_written(&self) -> bool {
+        mem::take(&mut self.lock().written)
+    }
+
     /// Keeps the log as it is until what is returned is dropped.
     fn hold_still(&self) -> Still<'_> {
         let mut state = self.lock();
@@ -202,7 +208,10 @@ impl Drop for Writing<'_> {
         let mut state = log.lock();
         state.writing = false;
         // Nothing is told where nothing was written.
-        state.pages = PAGES.take().unwrap_or(state.pages);
+        if let Some(pages) = PAGES.take() {
+            state.pages = pages;
+            state.written = true;
+        }
         if state.turn_wanted || (state.pages >= log.goal && !state.moving) {
             log.changed.notify_all();
         }
@@ -245,7 +254,12 @@ impl Checkpointer {
             move || {
                 loop {
                     match log.wait() {
-                        Task::Look => pin.look(),
+                        Task::Look => {
+                            let somebody_wrote = pin.look();
+                            if somebody_wrote && !log.take_written() {
+                                move_what_others_wrote(&connection);
+                            }
+                        }
                         Task::Empty => {
                             pin.release();
                             log.end_moving(empty(&connection, &file, &log));
@@ -265,6 +279,15 @@ impl Checkpointer {
         if self.thread.join().is_err() {
             log::error!("the checkpointer thread panicked");
         }
+    }
+}
+
+/// Moves what other processes wrote while the writer rests: they see to the log,
+/// too, but only up to the state that was held when they wrote.
+fn move_what_others_wrote(connection: &Connection) {
+    if let Err(error) = checkpoint(connection, "PASSIVE") {
+        failure::log(&error, "a checkpoint failed");
+        end_on_failed_sync(&error);
     }
 }
 

@@ -75,6 +75,15 @@ impl Database {
         &self.path
     }
 
+    /// Whether `path` names one of the files of this address book.
+    pub fn is_made_of(&self, path: &Path) -> bool {
+        let Ok(path) = fs::canonicalize(path) else {
+            return false;
+        };
+        let beside = ["", "-wal", "-shm", ".lock"].map(|end| files::beside(&self.path, end));
+        beside.contains(&path)
+    }
+
     /// Reads with one statement, waiting for nobody.
     ///
     /// # Errors

@@ -25,13 +25,15 @@ impl Pin {
     }
 
     /// Holds the newest state, if nothing was written since the last look: held
-    /// while others write, it would keep the log from being emptied.
-    pub(super) fn look(&mut self) {
+    /// while others write, it would keep the log from being emptied. Says whether
+    /// something was.
+    pub(super) fn look(&mut self) -> bool {
         self.release();
-        if let Err(error) = self.hold_if_quiet() {
+        self.hold_if_quiet().unwrap_or_else(|error| {
             failure::log(&error, "a look at the file failed");
             self.release();
-        }
+            false
+        })
     }
 
     /// Gives the lock back.
@@ -43,18 +45,19 @@ impl Pin {
         }
     }
 
-    fn hold_if_quiet(&mut self) -> Result<(), rusqlite::Error> {
+    fn hold_if_quiet(&mut self) -> Result<bool, rusqlite::Error> {
         let number = |pragma| {
             let mut statement = self.connection.prepare_cached(pragma)?;
             statement.query_row([], |row| row.get::<_, i64>(0))
         };
         let version = number("PRAGMA data_version")?;
-        if version == self.version {
+        let is_quiet = version == self.version;
+        if is_quiet {
             prepared(&self.connection, "BEGIN")?;
             // A transaction begins with its first read.
             number("PRAGMA user_version")?;
         }
         self.version = version;
-        Ok(())
+        Ok(!is_quiet)
     }
 }

@@ -170,6 +170,19 @@ fn an_export_goes_to_a_file_of_its_owner_alone_or_to_standard_output() {
 }
 
 #[test]
+fn an_export_never_takes_the_place_of_the_address_book() {
+    let desk = Desk::new();
+    desk.run_with(&["import", "-"], FILE.as_bytes());
+    std::os::unix::fs::symlink("book.db", desk.path("link.db")).unwrap();
+    for own in ["book.db", "./book.db", "link.db"] {
+        let refused = desk.run(&["export", own]);
+        let told = format!("addressbook: {own} is the address book itself\n");
+        assert_eq!((refused.status.code(), errors(&refused)), (Some(1), told));
+    }
+    assert!(printed(&desk.run(&["export", "-"])).contains("john"));
+}
+
+#[test]
 fn nothing_is_made_where_nothing_is_to_be_stored() {
     let desk = Desk::new();
     desk.write("in.csv", FILE);
