@@ -29,7 +29,7 @@ const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// Requests whose bodies may be large that are read and answered at once; parsed,
 /// a body takes several times its bytes.
-const LARGE_BODIES_MAX: usize = 16;
+const LARGE_BODIES_MAX: usize = 8;
 /// How long one of them waits for its turn; a part of [`BODY_WAIT_MAX`].
 const TURN_WAIT_MAX: Duration = Duration::from_secs(4);
 
