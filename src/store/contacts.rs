@@ -280,20 +280,22 @@ fn apply(
     let Some(new) = changed else {
         return Ok((old, Outcome::Unchanged));
     };
-    let updated = transaction.prepare_cached(UPDATE)?.execute(params![
-        new.contact.id.as_bytes(),
-        new.contact.alias.as_str(),
-        new.contact.msisdn.as_str(),
-        new.meta.as_json(),
-        new.updated_on.millis(),
-    ]);
-    updated.map_err(alias_taken)?;
+    write_row(transaction, UPDATE, &new).map_err(alias_taken)?;
     Ok((new, Outcome::Updated))
 }
 
 fn insert_row(connection: &Connection, full: &mut FullContact) -> Result<(), rusqlite::Error> {
     full.updated_on = full.contact.id.created_on();
-    connection.prepare_cached(INSERT)?.execute(params![
+    write_row(connection, INSERT, full)
+}
+
+/// Writes all columns of a contact by `statement`, which takes them in their order.
+pub(super) fn write_row(
+    connection: &Connection,
+    statement: &str,
+    full: &FullContact,
+) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(statement)?.execute(params![
         full.contact.id.as_bytes(),
         full.contact.alias.as_str(),
         full.contact.msisdn.as_str(),

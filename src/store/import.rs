@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -209,13 +209,7 @@ impl Rehearsal {
             let Some(full) = contacts::find(&book, &key)? else {
                 continue;
             };
-            self.scratch.prepare_cached(COPY)?.execute(params![
-                full.contact.id.as_bytes(),
-                full.contact.alias.as_str(),
-                full.contact.msisdn.as_str(),
-                full.meta.as_json(),
-                full.updated_on.millis(),
-            ])?;
+            contacts::write_row(&self.scratch, COPY, &full)?;
         }
         Ok(())
     }
