@@ -171,16 +171,19 @@ fn large_bodies_wait_for_their_turn_and_small_ones_for_none() {
     let body = format!(r#"{{"contacts":[{CONTACT}]}}{}"#, " ".repeat(64 * 1024));
     let head = format!(
         "POST /contacts/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+         Content-Type: application/json\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
         body.len()
     );
-    // The key is verified before they come, and they have come before the next.
-    let ask = || assert_eq!(server.create(&key, "{}").status, 400);
-    ask();
+    // Its key is verified first, so whoever is told to go on has its turn already.
+    assert_eq!(server.create(&key, "{}").status, 400);
     let unfinished: Vec<_> = (0..TURNS)
         .map(|_| {
             let mut stream = server.connect();
             stream.write_all(head.as_bytes()).unwrap();
+            let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+            stream.read_exact(&mut go_on).unwrap();
+            assert!(go_on.starts_with(b"HTTP/1.1 100 "));
             stream
         })
         .collect();
@@ -192,7 +195,6 @@ fn large_bodies_wait_for_their_turn_and_small_ones_for_none() {
             .send()
     };
     std::thread::scope(|scope| {
-        // All turns are taken once a further one has to wait for its own.
         let refused = scope.spawn(bulk);
         let reply = server.create(&key, r#"{"alias":"jane","msisdn":"4479000000001"}"#);
         assert_eq!(reply.status, 200, "a small body waits for nobody");
