@@ -15,6 +15,7 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest};
 use actix_web::rt;
 use actix_web::web::Bytes;
+use socket2::SockRef;
 
 /// From an answer to the end of the next head: what keep-alive grants, and the
 /// time for a head.
@@ -75,8 +76,7 @@ impl Connections {
                     return false;
                 };
                 if connection.due_ms.load(Ordering::Relaxed) < now_ms {
-                    // It may have ended by itself in this very moment.
-                    let _ = connection.socket.shutdown(Shutdown::Both);
+                    connection.end();
                 }
                 true
             });
@@ -94,6 +94,15 @@ impl Connection {
         let connection = request.request().conn_data::<Arc<Self>>()?;
         connection.due_ms.store(NEVER, Ordering::Relaxed);
         Some(Arc::clone(connection))
+    }
+
+    /// Ends it as actix will notice, and by a reset (tcp(7), `SO_LINGER`): with less
+    /// the system would go on offering an answer that nobody takes, and leave a
+    /// client that waits for room to write without a word.
+    fn end(&self) {
+        // It may have ended by itself in this very moment.
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     fn stay(&self, duration: Duration) {
