@@ -2,6 +2,7 @@
 //! came of it. Knows no HTTP, no SQL and no clock.
 
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::contact::{Alias, FullContact, Msisdn};
 use crate::error::{Error, Invalid};
@@ -116,20 +117,18 @@ impl Version {
         Self(version)
     }
 
-    /// Written as 32 hexadecimal digits.
-    pub fn to_hex(self) -> String {
-        const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let halves = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        halves
-            .map(|half| char::from(DIGITS[usize::from(half)]))
-            .collect()
+    /// Written as 32 hexadecimal digits, in lower case.
+    pub fn to_hex(self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        Uuid::from_bytes(self.0).simple().encode_lower(&mut digits);
+        digits
     }
 
     /// Reads what [`Version::to_hex`] writes.
     pub fn from_hex(text: &str) -> Option<Self> {
         let number = u128::from_str_radix(text, 16).ok()?;
         let version = Self(number.to_be_bytes());
-        (version.to_hex() == text).then_some(version)
+        (version.to_hex() == *text.as_bytes()).then_some(version)
     }
 }
 

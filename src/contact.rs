@@ -135,6 +135,11 @@ impl ContactIdText {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("hexadecimal digits and hyphens are ASCII")
     }
+
+    /// The same as bytes.
+    pub fn as_bytes(&self) -> &[u8; 36] {
+        &self.0
+    }
 }
 
 impl fmt::Display for ContactId {

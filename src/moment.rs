@@ -53,16 +53,16 @@ impl Moment {
     /// Writes it; what no four-digit year holds is written as 1970.
     pub fn to_text(self) -> MomentText {
         let at = self.calendar().filter(|at| at.year() >= 0);
-        let millis = at.map_or(0, |_| self.0.rem_euclid(1000));
+        let millis = at.map_or(0, |_| self.0.rem_euclid(1000) as u32);
         let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let mut text = MomentText(*b"0000-00-00T00:00:00.000Z");
-        text.put(0, 4, at.year().unsigned_abs().into());
-        text.put(5, 2, u8::from(at.month()).into());
-        text.put(8, 2, at.day().into());
-        text.put(11, 2, at.hour().into());
-        text.put(14, 2, at.minute().into());
-        text.put(17, 2, at.second().into());
-        text.put(20, 3, millis.unsigned_abs());
+        text.put::<4>(0, at.year().unsigned_abs());
+        text.put::<2>(5, u8::from(at.month()).into());
+        text.put::<2>(8, at.day().into());
+        text.put::<2>(11, at.hour().into());
+        text.put::<2>(14, at.minute().into());
+        text.put::<2>(17, at.second().into());
+        text.put::<3>(20, millis);
         text
     }
 
@@ -81,9 +81,14 @@ impl MomentText {
         std::str::from_utf8(&self.0).expect("digits and marks are ASCII")
     }
 
-    fn put(&mut self, at: usize, digits: usize, mut number: u64) {
-        for place in self.0[at..at + digits].iter_mut().rev() {
-            *place = b'0' + (number % 10) as u8;
+    /// The same as bytes.
+    pub fn as_bytes(&self) -> &[u8; 24] {
+        &self.0
+    }
+
+    fn put<const DIGITS: usize>(&mut self, at: usize, mut number: u32) {
+        for place in (at..at + DIGITS).rev() {
+            self.0[place] = b'0' + (number % 10) as u8;
             number /= 10;
         }
     }

@@ -6,7 +6,7 @@ use crate::change::{Condition, States, Version};
 
 /// The strong entity tag of a version: its hexadecimal digits in quotes.
 pub(super) fn etag(version: Version) -> HeaderValue {
-    let tag = ["\"", &version.to_hex(), "\""].concat();
+    let tag = [b"\"", version.to_hex().as_slice(), b"\""].concat();
     HeaderValue::try_from(tag).expect("hexadecimal digits are visible ASCII")
 }
 

@@ -13,9 +13,11 @@ use crate::permission::Permission;
 
 /// After how many seconds a busy server is worth another try.
 const RETRY_AFTER_S: u64 = 1;
-/// Room for the record of most contacts, and for a short list of them.
+/// Room for the record of most contacts, and for most of those in a list.
 const RECORD_BYTES_USUAL: usize = 512;
-const RECORDS_BYTES_USUAL: usize = 2048;
+const LISTED_BYTES_USUAL: usize = 160;
+/// Rows of a list for which room is made before any was read.
+const RECORDS_EXPECTED_MAX: u32 = 200;
 /// What every `WWW-Authenticate` begins with.
 const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
 
@@ -315,8 +317,9 @@ fn written(json: Vec<u8>) -> HttpResponse {
 }
 
 /// `{"success":true,"records":[`, behind which records are written.
-pub(super) fn begin_many() -> Vec<u8> {
-    let mut json = Vec::with_capacity(RECORDS_BYTES_USUAL);
+pub(super) fn begin_many(limit: u32) -> Vec<u8> {
+    let rows = limit.min(RECORDS_EXPECTED_MAX) as usize;
+    let mut json = Vec::with_capacity(RECORD_BYTES_USUAL + rows * LISTED_BYTES_USUAL);
     json.extend_from_slice(b"{\"success\":true,\"records\":[");
     json
 }

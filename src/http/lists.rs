@@ -14,7 +14,7 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
     let selection = Query::parse(request.query_string())?.into_selection()?;
-    let (grant, begun) = (allowed.grant(), envelope::begin_many());
+    let (grant, begun) = (allowed.grant(), envelope::begin_many(selection.limit));
     let (json, listed) = if selection.is_short() {
         let snapshot = allowed.snapshot()?;
         snapshot.contacts(grant, &selection, begun, write_next_contact)?

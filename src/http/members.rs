@@ -36,7 +36,7 @@ pub(super) async fn list(
 ) -> Answer {
     let id = GroupId::parse(&id).ok_or(Error::GroupNotFound)?;
     let selection = Query::parse(request.query_string())?.into_members(id)?;
-    let (store, begun) = (allowed.store(), envelope::begin_many());
+    let (store, begun) = (allowed.store(), envelope::begin_many(selection.limit));
     let listed = store.members(
         allowed.grant(),
         id,

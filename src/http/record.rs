@@ -22,7 +22,7 @@ pub(super) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
     };
     write_members(json, &contact);
     json.extend_from_slice(b",\"updated_on\":\"");
-    json.extend_from_slice(full.updated_on.to_text().as_str().as_bytes());
+    json.extend_from_slice(full.updated_on.to_text().as_bytes());
     json.extend_from_slice(b"\",\"groups\":[");
     for Membership { group, name } in &full.groups {
         separate(json);
@@ -57,7 +57,7 @@ fn separate(json: &mut Vec<u8>) {
 
 fn write_name(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     json.extend_from_slice(b"{\"id\":\"");
-    json.extend_from_slice(contact.id.to_text().as_str().as_bytes());
+    json.extend_from_slice(contact.id.to_text().as_bytes());
     json.extend_from_slice(b"\",\"alias\":");
     write_json(json, contact.alias);
 }
@@ -71,7 +71,7 @@ fn write_members(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     json.extend_from_slice(b",\"msisdn\":\"");
     json.extend_from_slice(contact.msisdn.as_bytes());
     json.extend_from_slice(b"\",\"created_on\":\"");
-    json.extend_from_slice(contact.id.created_on().to_text().as_str().as_bytes());
+    json.extend_from_slice(contact.id.created_on().to_text().as_bytes());
     json.push(b'"');
     if let Some(meta) = contact.meta {
         json.extend_from_slice(b",\"meta\":");
