@@ -241,14 +241,28 @@ mod tests {
     fn sqlite_is_built_with_our_flags() {
         let connection = Connection::open_in_memory().expect("opened");
         let options = texts(&connection, "PRAGMA compile_options");
-        assert!(
-            options.contains(&"DEFAULT_MEMSTATUS=0".to_owned()),
-            "{options:?}"
-        );
-        assert!(
-            !options.contains(&"ENABLE_MEMORY_MANAGEMENT".to_owned()),
-            "{options:?}"
-        );
+        for set in [
+            "DEFAULT_MEMSTATUS=0",
+            "OMIT_DECLTYPE",
+            "OMIT_DEPRECATED",
+            "OMIT_LOAD_EXTENSION",
+            "OMIT_SHARED_CACHE",
+        ] {
+            assert!(options.contains(&set.to_owned()), "{set}: {options:?}");
+        }
+        for unset in [
+            "ENABLE_COLUMN_METADATA",
+            "ENABLE_DBSTAT_VTAB",
+            "ENABLE_FTS3",
+            "ENABLE_FTS5",
+            "ENABLE_MEMORY_MANAGEMENT",
+            "ENABLE_RTREE",
+            "ENABLE_STAT4",
+            "SOUNDEX",
+        ] {
+            let found = options.iter().any(|option| option.starts_with(unset));
+            assert!(!found, "{unset}: {options:?}");
+        }
     }
 
     #[test]
