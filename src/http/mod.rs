@@ -30,6 +30,8 @@ mod upload;
 
 use std::io;
 use std::net::TcpListener;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,8 +200,7 @@ where
     Args: FromRequest + 'static,
 {
     let walk = move |request: HttpRequest, payload: Payload| {
-        let handler = handler.clone();
-        observe::caught(async move { handle(handler, &request, payload).await })
+        observe::caught(handle(handler.clone(), request, payload))
     };
     (method, Route::new().to(walk))
 }
@@ -213,36 +214,42 @@ where
     keyed(Method::GET, handler)
 }
 
-/// A call whose handler takes an [`auth::Allowed`] first. The key is checked
-/// before the handler's parameters are read: as one of them it would race with
-/// the body. And behind the choice of the method: before it, a wrong method
-/// would hide behind a 401.
+/// A call whose handler takes an [`auth::Allowed`] first.
 fn keyed<F, Args>(method: Method, handler: F) -> Call
 where
     F: Handler<Args, Output: Responder + 'static>,
     Args: FromRequest + 'static,
 {
-    let walk = move |request: HttpRequest, payload: Payload| {
-        let handler = handler.clone();
-        observe::caught(async move {
-            let next = handle(handler, &request, payload);
-            auth::authenticate(&request, next).await
-        })
-    };
-    (method, Route::new().to(walk))
+    let rest =
+        move |request, payload| -> Rest { Box::pin(handle(handler.clone(), request, payload)) };
+    (method, behind_key(Rc::new(rest)))
+}
+
+/// What is left of a walk once the key is checked. Boxed, so that the part
+/// before it is compiled once and not for each handler.
+type Rest = Pin<Box<dyn Future<Output = HttpResponse>>>;
+
+/// The key is checked before the handler's parameters are read: as one of them
+/// it would race with the body. And behind the choice of the method: before it,
+/// a wrong method would hide behind a 401.
+fn behind_key(rest: Rc<dyn Fn(HttpRequest, Payload) -> Rest>) -> Route {
+    Route::new().to(move |request: HttpRequest, payload: Payload| {
+        let next = rest(request.clone(), payload);
+        observe::caught(async move { auth::authenticate(&request, next).await })
+    })
 }
 
 /// Reads what the handler takes, and has it answer.
-async fn handle<F, Args>(handler: F, request: &HttpRequest, payload: Payload) -> HttpResponse
+async fn handle<F, Args>(handler: F, request: HttpRequest, payload: Payload) -> HttpResponse
 where
     F: Handler<Args, Output: Responder + 'static>,
     Args: FromRequest,
 {
-    let parameters = Args::from_request(request, &mut payload.into_inner()).await;
+    let parameters = Args::from_request(&request, &mut payload.into_inner()).await;
     match parameters {
         Ok(parameters) => {
             let answer = handler.call(parameters).await;
-            answer.respond_to(request).map_into_boxed_body()
+            answer.respond_to(&request).map_into_boxed_body()
         }
         Err(refusal) => HttpResponse::from_error(refusal),
     }
