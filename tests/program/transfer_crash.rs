@@ -49,7 +49,7 @@ fn wait_for_rows(database: &Path) {
 
 #[test]
 fn a_killed_import_leaves_whole_batches_and_an_upsert_finishes_it() {
-    for signal in ["KILL", "INT"] {
+    for signal in ["KILL", "TERM"] {
         let desk = Desk::new();
         desk.write("in.csv", file_of(ROWS));
         desk.run_with(&["import", "-"], b"alias,msisdn\n");
