@@ -29,11 +29,15 @@ const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// Requests whose bodies may be large that are read and answered at once; parsed,
 /// a body takes several times its bytes.
-const LARGE_BODIES_MAX: usize = 8;
-/// How long one of them waits for its turn; a part of [`BODY_WAIT_MAX`].
+const LARGE_BODIES_MAX: usize = 4;
+/// Bodies that are taken apart at once, each on a thread of its own: more would
+/// only share the processors, and what a thread frees stays with it.
+const OFF_THE_WORKER_MAX: usize = 2;
+/// How long either waits for its turn; a part of [`BODY_WAIT_MAX`].
 const TURN_WAIT_MAX: Duration = Duration::from_secs(4);
 
 static TURNS: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
+static OFF_THE_WORKER: Semaphore = Semaphore::const_new(OFF_THE_WORKER_MAX);
 
 /// A turn among the requests with large bodies; whoever keeps it keeps it taken.
 pub(super) type Turn = Option<Arc<SemaphorePermit<'static>>>;
@@ -80,9 +84,12 @@ async fn turn(request: &HttpRequest, bytes_max: usize) -> Result<Turn, Error> {
     {
         return Ok(None);
     }
-    let turn = timeout(TURN_WAIT_MAX, TURNS.acquire()).await;
-    let turn = turn.map_err(|_| Error::Busy)?;
-    Ok(Some(Arc::new(turn.map_err(|_| Error::Internal)?)))
+    Ok(Some(Arc::new(take(&TURNS).await?)))
+}
+
+async fn take(turns: &'static Semaphore) -> Result<SemaphorePermit<'static>, Error> {
+    let turn = timeout(TURN_WAIT_MAX, turns.acquire()).await;
+    turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Internal)
 }
 
 /// Checks what the head says of the body, before a byte of it is read: which of
@@ -157,13 +164,20 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
     }
 }
 
-/// Does work of many milliseconds on a thread where it keeps nobody waiting.
+/// Does work of many milliseconds on a thread where it keeps nobody waiting, two
+/// pieces at once. Nothing may be stored before it.
 ///
 /// # Errors
-/// The work's own, or `Internal` where it panicked.
+/// The work's own, `Busy` where others were in the way for too long, or `Internal`
+/// where it panicked.
 pub(super) async fn off_the_worker<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Invalid> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let done = web::block(work).await.map_err(|_| Error::Internal)?;
-    Ok(done?)
+    let turn = take(&OFF_THE_WORKER).await?;
+    // It goes along: a client that hangs up does not free it early.
+    let done = web::block(move || {
+        let _turn = turn;
+        work()
+    });
+    Ok(done.await.map_err(|_| Error::Internal)??)
 }

@@ -165,7 +165,7 @@ fn a_body_that_does_not_arrive_in_time_is_cut_off() {
 
 #[test]
 fn large_bodies_wait_for_their_turn_and_small_ones_for_none() {
-    const TURNS: usize = 8;
+    const TURNS: usize = 4;
     let server = Server::start();
     let key = server.key(&["create:Contacts"]);
     let body = format!(r#"{{"contacts":[{CONTACT}]}}{}"#, " ".repeat(64 * 1024));
