@@ -33,7 +33,8 @@ const LARGE_BODIES_MAX: usize = 4;
 /// Bodies that are taken apart at once, each on a thread of its own: more would
 /// only share the processors, and what a thread frees stays with it.
 const OFF_THE_WORKER_MAX: usize = 2;
-/// How long either waits for its turn; a part of [`BODY_WAIT_MAX`].
+/// How long either waits for its turn; that of a large body is a part of
+/// [`BODY_WAIT_MAX`].
 const TURN_WAIT_MAX: Duration = Duration::from_secs(4);
 
 static TURNS: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
@@ -180,4 +181,30 @@ pub(super) async fn off_the_worker<T: Send + 'static>(
         work()
     });
     Ok(done.await.map_err(|_| Error::Internal)??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[actix_web::test]
+    async fn no_more_bodies_are_taken_apart_at_once_than_allowed() {
+        static RUNNING: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        let work = || {
+            let running = RUNNING.fetch_add(1, Ordering::SeqCst) + 1;
+            MOST.fetch_max(running, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(20));
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let all: Vec<_> = (0..8)
+            .map(|_| actix_web::rt::spawn(off_the_worker(work)))
+            .collect();
+        for one in all {
+            assert!(one.await.expect("no panic").is_ok());
+        }
+        assert!(MOST.load(Ordering::SeqCst) <= OFF_THE_WORKER_MAX);
+    }
 }
