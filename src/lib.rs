@@ -10,11 +10,11 @@ pub mod error;
 pub mod json;
 
 pub mod address;
-pub mod audit;
 pub mod bucket;
 pub mod bulk;
 pub mod change;
 pub mod contact;
+pub mod event;
 pub mod fields;
 pub mod group;
 pub mod id;

@@ -68,7 +68,7 @@ pub(crate) fn run(bench: &mut Bench, measured: &[Measured]) -> Outcome<Section> 
 fn insert(book: &Path, rows: u64, time: Duration, nonce: &str) -> Outcome<f64> {
     check_schema()?;
     let mut connection = Connection::open(book)?;
-    // As in `src/store/database.rs`.
+    // As in `src/store/sqlite/database.rs`.
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::auth::{Allowed, ReadAudit};
-use super::envelope::{self, Refusal};
-use super::query::Query;
+use super::gate::auth::{Allowed, ReadAudit};
+use super::wire::envelope::{self, Refusal};
+use super::wire::query::Query;
 
 pub(super) async fn list(
     allowed: Allowed<ReadAudit>,

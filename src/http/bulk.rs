@@ -7,11 +7,11 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::auth::{Allowed, CreateContacts, PutContacts};
-use super::body::{JsonBody, off_the_worker};
 use super::contacts::outcome_word;
-use super::envelope::{ErrorBody, Refusal};
-use super::idempotency::{once, remembered, replay};
+use super::gate::auth::{Allowed, CreateContacts, PutContacts};
+use super::wire::body::{JsonBody, off_the_worker};
+use super::wire::envelope::{ErrorBody, Refusal};
+use super::wire::idempotency::{once, remembered, replay};
 use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
 use crate::change::Outcome;
 use crate::contact::{Alias, ContactId, NewContact};

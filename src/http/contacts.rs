@@ -4,15 +4,15 @@ use actix_web::http::header::{ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::value::RawValue;
 
-use super::auth::{
+use super::gate::auth::{
     Allowed, CreateContacts, DeleteContacts, PutContacts, ReadContacts, UpdateContacts,
 };
-use super::body::JsonBody;
-use super::condition::{condition, etag, names_version};
-use super::envelope::{self, Refusal};
-use super::idempotency::{once, remembered, replay};
-use super::record::{write_contact, write_full_contact};
-use super::segment::Segment;
+use super::wire::body::JsonBody;
+use super::wire::condition::{condition, etag, names_version};
+use super::wire::envelope::{self, Refusal};
+use super::wire::idempotency::{once, remembered, replay};
+use super::wire::record::{write_contact, write_full_contact};
+use super::wire::segment::Segment;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
 use crate::contact::{Alias, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::{Error, Invalid};

@@ -3,11 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::auth::{Allowed, CreateGroups, DeleteGroups, ReadGroups, UpdateGroups};
-use super::body::JsonBody;
-use super::envelope::{self, Refusal};
-use super::query::Query;
-use super::segment::Segment;
+use super::gate::auth::{Allowed, CreateGroups, DeleteGroups, ReadGroups, UpdateGroups};
+use super::wire::body::JsonBody;
+use super::wire::envelope::{self, Refusal};
+use super::wire::query::Query;
+use super::wire::segment::Segment;
 use crate::error::{Error, Invalid};
 use crate::fields::required_group_name;
 use crate::group::{Group, GroupId};

@@ -3,12 +3,16 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::auth::{Allowed, AnyKey, CreateApiKeys, DeleteApiKeys, ReadApiKeys, UpdateApiKeys};
-use super::body::JsonBody;
-use super::envelope::{self, Refusal};
-use super::key_fields::{address_ranges, expiry, overlap, permissions, rate_limit, required_name};
-use super::query::Query;
-use super::segment::Segment;
+use super::gate::auth::{
+    Allowed, AnyKey, CreateApiKeys, DeleteApiKeys, ReadApiKeys, UpdateApiKeys,
+};
+use super::wire::body::JsonBody;
+use super::wire::envelope::{self, Refusal};
+use super::wire::key_fields::{
+    address_ranges, expiry, overlap, permissions, rate_limit, required_name,
+};
+use super::wire::query::Query;
+use super::wire::segment::Segment;
 use crate::error::{Error, Invalid};
 use crate::key::{ApiKey, KeyChange, KeyTerms};
 use crate::moment::Moment;

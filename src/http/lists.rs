@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::auth::{Allowed, ReadContacts};
-use super::envelope::{self, Refusal};
-use super::query::Query;
-use super::record::write_next_contact;
+use super::gate::auth::{Allowed, ReadContacts};
+use super::wire::envelope::{self, Refusal};
+use super::wire::query::Query;
+use super::wire::record::write_next_contact;
 use crate::selection::{Page, Selection};
 use crate::store::Listed;
 

@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::auth::{Allowed, ReadGroups, UpdateGroups};
-use super::body::{JsonBody, off_the_worker};
-use super::envelope::{self, ErrorBody, Refusal};
+use super::gate::auth::{Allowed, ReadGroups, UpdateGroups};
 use super::lists::answer;
-use super::query::Query;
-use super::record::write_next_member;
+use super::wire::body::{JsonBody, off_the_worker};
+use super::wire::envelope::{self, ErrorBody, Refusal};
+use super::wire::query::Query;
+use super::wire::record::write_next_member;
 use crate::contact::Alias;
 use crate::error::{Error, Invalid};
 use crate::fields::present;

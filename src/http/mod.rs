@@ -2,31 +2,19 @@
 //! the whole API; the order of a request's checks stands in `admission`,
 //! `auth` and `body`.
 
-mod admission;
 mod audit;
-mod auth;
-mod body;
 mod bulk;
-mod condition;
-mod connections;
 mod contacts;
-mod envelope;
+mod gate;
 mod groups;
-mod idempotency;
-mod key_fields;
 mod keys;
 mod lists;
 mod members;
-mod metrics;
-mod observe;
 mod ops;
 mod optouts;
-mod query;
-mod record;
 mod resolve;
-mod segment;
 mod transfer;
-mod upload;
+mod wire;
 
 use std::io;
 use std::net::TcpListener;
@@ -43,8 +31,10 @@ use actix_web::{
     App, FromRequest, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder, Route,
 };
 
-pub use admission::State;
-use connections::Connections;
+pub use gate::admission::State;
+use gate::connections::Connections;
+use gate::{auth, observe};
+use wire::envelope;
 
 /// How long running requests may take after a signal to stop.
 const SHUTDOWN_WAIT_MAX_S: u64 = 8;

@@ -2,8 +2,8 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::admission::State;
-use super::envelope::{self, Refusal};
+use super::gate::admission::State;
+use super::wire::envelope::{self, Refusal};
 use crate::error::Error;
 
 /// The type of OpenMetrics.

@@ -3,11 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::auth::{Allowed, CreateOptouts, DeleteOptouts, ReadOptouts};
-use super::body::JsonBody;
-use super::envelope::{self, Refusal};
-use super::query::Query;
-use super::segment::Segment;
+use super::gate::auth::{Allowed, CreateOptouts, DeleteOptouts, ReadOptouts};
+use super::wire::body::JsonBody;
+use super::wire::envelope::{self, Refusal};
+use super::wire::query::Query;
+use super::wire::segment::Segment;
 use crate::contact::Msisdn;
 use crate::error::Error;
 use crate::fields::required_msisdn;

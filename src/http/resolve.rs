@@ -4,10 +4,10 @@ use actix_web::HttpResponse;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::auth::{Allowed, ReadContacts};
-use super::body::{JsonBody, off_the_worker};
 use super::contacts::raw;
-use super::envelope::Refusal;
+use super::gate::auth::{Allowed, ReadContacts};
+use super::wire::body::{JsonBody, off_the_worker};
+use super::wire::envelope::Refusal;
 use crate::contact::{Alias, FullContact};
 use crate::error::{Error, Invalid};
 use crate::fields::present;

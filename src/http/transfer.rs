@@ -15,11 +15,11 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::auth::{Allowed, CreateContacts, PutContacts, ReadContacts};
-use super::envelope::Refusal;
-use super::observe::BodyRead;
-use super::query::Query;
-use super::upload::{self, Upload};
+use super::gate::auth::{Allowed, CreateContacts, PutContacts, ReadContacts};
+use super::gate::observe::BodyRead;
+use super::wire::envelope::Refusal;
+use super::wire::query::Query;
+use super::wire::upload::{self, Upload};
 use crate::bulk::BulkMode;
 use crate::error::{Error, Invalid};
 use crate::key::Grant;

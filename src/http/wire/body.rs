@@ -15,9 +15,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::envelope::Refusal;
-use super::observe::BodyRead;
 use crate::error::{Error, Invalid};
 use crate::fields::fields_of;
+use crate::http::gate::observe::BodyRead;
 
 /// What every body with fields is.
 const JSON: &str = "application/json";
@@ -41,10 +41,10 @@ static TURNS: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
 static OFF_THE_WORKER: Semaphore = Semaphore::const_new(OFF_THE_WORKER_MAX);
 
 /// A turn among the requests with large bodies; whoever keeps it keeps it taken.
-pub(super) type Turn = Option<Arc<SemaphorePermit<'static>>>;
+pub(crate) type Turn = Option<Arc<SemaphorePermit<'static>>>;
 
 /// A whole body of at most `BYTES_MAX` bytes that was sent as JSON.
-pub(super) struct JsonBody<const BYTES_MAX: usize> {
+pub(crate) struct JsonBody<const BYTES_MAX: usize> {
     bytes: Bytes,
     turn: Turn,
 }
@@ -95,7 +95,7 @@ async fn take(turns: &'static Semaphore) -> Result<SemaphorePermit<'static>, Err
 
 /// Checks what the head says of the body, before a byte of it is read: which of
 /// `known` media types it has, as its place; `wanted` names them in a message.
-pub(super) fn check_head(
+pub(crate) fn check_head(
     request: &HttpRequest,
     known: &[&str],
     wanted: &'static str,
@@ -138,13 +138,13 @@ fn announced_bytes(request: &HttpRequest) -> Option<u64> {
 
 impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
     /// The bytes as they were sent.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// The turn in which the body was read: kept until the answer is made, so that
     /// what the body became is counted, too.
-    pub(super) fn turn(&self) -> Turn {
+    pub(crate) fn turn(&self) -> Turn {
         self.turn.clone()
     }
 
@@ -152,7 +152,7 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
     ///
     /// # Errors
     /// `BodyNotJson`, `BodyNotObject`, then `FieldUnknown` or `FieldTwice`.
-    pub(super) fn fields<const FIELDS: usize>(
+    pub(crate) fn fields<const FIELDS: usize>(
         &self,
         names: [&str; FIELDS],
     ) -> Result<[Option<&RawValue>; FIELDS], Invalid> {
@@ -171,7 +171,7 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
 /// # Errors
 /// The work's own, `Busy` where others were in the way for too long, or `Internal`
 /// where it panicked.
-pub(super) async fn off_the_worker<T: Send + 'static>(
+pub(crate) async fn off_the_worker<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Invalid> + Send + 'static,
 ) -> Result<T, Refusal> {
     let turn = take(&OFF_THE_WORKER).await?;

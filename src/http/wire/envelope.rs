@@ -23,7 +23,7 @@ const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
 
 /// Why a request is refused: by the address book, or by HTTP before it.
 #[derive(Clone, Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     Domain(Error),
     NoSuchPath,
     MethodNotAllowed {
@@ -58,12 +58,12 @@ impl From<Invalid> for Refusal {
 
 impl Refusal {
     /// The failure envelope with its headers.
-    pub(super) fn answer(&self) -> HttpResponse {
+    pub(crate) fn answer(&self) -> HttpResponse {
         self.answer_with(None::<()>)
     }
 
     /// The same, with `results` beside the error.
-    pub(super) fn answer_with_results(&self, results: impl Serialize) -> HttpResponse {
+    pub(crate) fn answer_with_results(&self, results: impl Serialize) -> HttpResponse {
         #[derive(Serialize)]
         struct Results<R> {
             results: R,
@@ -72,7 +72,7 @@ impl Refusal {
     }
 
     /// The same, with the members of `more` beside the error.
-    pub(super) fn answer_beside(&self, more: impl Serialize) -> HttpResponse {
+    pub(crate) fn answer_beside(&self, more: impl Serialize) -> HttpResponse {
         self.answer_with(Some(more))
     }
 
@@ -117,7 +117,7 @@ impl Refusal {
     }
 
     /// The error's three members.
-    pub(super) fn error_body(&self) -> ErrorBody {
+    pub(crate) fn error_body(&self) -> ErrorBody {
         let (status, name) = self.status_and_name();
         ErrorBody {
             name,
@@ -234,7 +234,7 @@ impl ResponseError for Refusal {
 }
 
 /// The permission that an answer refuses, for the audit.
-pub(super) fn refused_permission<B>(answer: &HttpResponse<B>) -> Option<Permission> {
+pub(crate) fn refused_permission<B>(answer: &HttpResponse<B>) -> Option<Permission> {
     answer.extensions().get::<Permission>().copied()
 }
 
@@ -260,7 +260,7 @@ struct Failed<M> {
 }
 
 #[derive(Serialize)]
-pub(super) struct ErrorBody {
+pub(crate) struct ErrorBody {
     name: &'static str,
     #[serde(rename = "statusCode")]
     status_code: u16,
@@ -276,7 +276,7 @@ struct Succeeded<R> {
 }
 
 /// `{"success":true,"record":{…}}`
-pub(super) fn one(record: impl Serialize) -> HttpResponse {
+pub(crate) fn one(record: impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(Succeeded {
         success: true,
         record: Some(record),
@@ -285,7 +285,7 @@ pub(super) fn one(record: impl Serialize) -> HttpResponse {
 
 /// `{"success":true,"record":{…}}` of a record that `write` writes; behind it
 /// `,"outcome":"…"`, where there is one.
-pub(super) fn one_written(
+pub(crate) fn one_written(
     outcome: Option<&'static str>,
     write: impl FnOnce(&mut Vec<u8>),
 ) -> HttpResponse {
@@ -302,7 +302,7 @@ pub(super) fn one_written(
 }
 
 /// `{"success":true}`
-pub(super) fn done() -> HttpResponse {
+pub(crate) fn done() -> HttpResponse {
     HttpResponse::Ok().json(Succeeded::<()> {
         success: true,
         record: None,
@@ -317,7 +317,7 @@ fn written(json: Vec<u8>) -> HttpResponse {
 }
 
 /// `{"success":true,"records":[`, behind which records are written.
-pub(super) fn begin_many(limit: u32) -> Vec<u8> {
+pub(crate) fn begin_many(limit: u32) -> Vec<u8> {
     let rows = limit.min(RECORDS_EXPECTED_MAX) as usize;
     let mut json = Vec::with_capacity(RECORD_BYTES_USUAL + rows * LISTED_BYTES_USUAL);
     json.extend_from_slice(b"{\"success\":true,\"records\":[");
@@ -325,14 +325,14 @@ pub(super) fn begin_many(limit: u32) -> Vec<u8> {
 }
 
 /// Ends what [`begin_many`] began: `],"offset":0,"limit":10,"total":128}`
-pub(super) fn many_written(mut json: Vec<u8>, offset: u64, limit: u32, total: u64) -> HttpResponse {
+pub(crate) fn many_written(mut json: Vec<u8>, offset: u64, limit: u32, total: u64) -> HttpResponse {
     let end = format!("],\"offset\":{offset},\"limit\":{limit},\"total\":{total}}}");
     json.extend_from_slice(end.as_bytes());
     written(json)
 }
 
 /// The same by cursor: `],"limit":10,"next":"…"}`. A cursor holds nothing to escape.
-pub(super) fn many_written_by_cursor(
+pub(crate) fn many_written_by_cursor(
     mut json: Vec<u8>,
     limit: u32,
     next: Option<&str>,
@@ -344,7 +344,7 @@ pub(super) fn many_written_by_cursor(
 }
 
 /// `{"success":true,"records":[…],"offset":0,"limit":10,"total":128}`
-pub(super) fn many(
+pub(crate) fn many(
     records: Vec<impl Serialize>,
     offset: u64,
     limit: u32,
@@ -368,7 +368,7 @@ pub(super) fn many(
 }
 
 /// Begins an answer of ours that was given before.
-pub(super) fn again(status: u16) -> HttpResponseBuilder {
+pub(crate) fn again(status: u16) -> HttpResponseBuilder {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response.content_type("application/json");
@@ -376,6 +376,6 @@ pub(super) fn again(status: u16) -> HttpResponseBuilder {
 }
 
 /// Answers every path that the route table does not have.
-pub(super) async fn no_such_path() -> HttpResponse {
+pub(crate) async fn no_such_path() -> HttpResponse {
     Refusal::NoSuchPath.answer()
 }

@@ -5,13 +5,13 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_N
 use crate::change::{Condition, States, Version};
 
 /// The strong entity tag of a version: its hexadecimal digits in quotes.
-pub(super) fn etag(version: Version) -> HeaderValue {
+pub(crate) fn etag(version: Version) -> HeaderValue {
     let tag = [b"\"", version.to_hex().as_slice(), b"\""].concat();
     HeaderValue::try_from(tag).expect("hexadecimal digits are visible ASCII")
 }
 
 /// The condition under which a change is wanted.
-pub(super) fn condition(headers: &HeaderMap) -> Condition {
+pub(crate) fn condition(headers: &HeaderMap) -> Condition {
     Condition {
         only_from: states(headers, &IF_MATCH, Comparison::Strong),
         not_from: states(headers, &IF_NONE_MATCH, Comparison::Weak),
@@ -19,7 +19,7 @@ pub(super) fn condition(headers: &HeaderMap) -> Condition {
 }
 
 /// Whether the header `name` names `version`, or `*`; for reads, so weakly.
-pub(super) fn names_version(headers: &HeaderMap, name: &HeaderName, version: Version) -> bool {
+pub(crate) fn names_version(headers: &HeaderMap, name: &HeaderName, version: Version) -> bool {
     match states(headers, name, Comparison::Weak) {
         None => false,
         Some(States::Any) => true,

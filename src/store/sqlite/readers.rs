@@ -234,7 +234,7 @@ fn unreadable(error: &rusqlite::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Database;
+    use crate::store::sqlite::Database;
 
     /// Counts for ever.
     const ENDLESS: &str =

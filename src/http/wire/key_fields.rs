@@ -13,7 +13,7 @@ use crate::key::{KeyName, OVERLAP_MAX, RATE_LIMIT_MAX};
 use crate::moment::Moment;
 use crate::permission::{Permission, PermissionSet};
 
-pub(super) fn required_name(value: Option<&RawValue>) -> Result<KeyName, Invalid> {
+pub(crate) fn required_name(value: Option<&RawValue>) -> Result<KeyName, Invalid> {
     let value = present(value).ok_or(Invalid::KeyNameMissing)?;
     let text = decode_string(value)
         .ok_or(Invalid::KeyNameNotString)?
@@ -21,7 +21,7 @@ pub(super) fn required_name(value: Option<&RawValue>) -> Result<KeyName, Invalid
     KeyName::parse(&text)
 }
 
-pub(super) fn permissions(value: Option<&RawValue>) -> Result<Option<PermissionSet>, Invalid> {
+pub(crate) fn permissions(value: Option<&RawValue>) -> Result<Option<PermissionSet>, Invalid> {
     let Some(value) = present(value) else {
         return Ok(None);
     };
@@ -33,7 +33,7 @@ pub(super) fn permissions(value: Option<&RawValue>) -> Result<Option<PermissionS
     PermissionSet::of(&permissions).map(Some)
 }
 
-pub(super) fn expiry(
+pub(crate) fn expiry(
     value: Option<&RawValue>,
     now: Moment,
 ) -> Result<Option<Option<Moment>>, Invalid> {
@@ -52,7 +52,7 @@ pub(super) fn expiry(
 }
 
 /// `null` and an empty array both take the limit away.
-pub(super) fn address_ranges(value: Option<&RawValue>) -> Result<Option<AddressRanges>, Invalid> {
+pub(crate) fn address_ranges(value: Option<&RawValue>) -> Result<Option<AddressRanges>, Invalid> {
     let Some(value) = value else { return Ok(None) };
     let Some(value) = present(Some(value)) else {
         return Ok(Some(AddressRanges::default()));
@@ -61,7 +61,7 @@ pub(super) fn address_ranges(value: Option<&RawValue>) -> Result<Option<AddressR
     AddressRanges::parse(texts.iter().map(String::as_str)).map(Some)
 }
 
-pub(super) fn rate_limit(value: Option<&RawValue>) -> Result<Option<Option<u32>>, Invalid> {
+pub(crate) fn rate_limit(value: Option<&RawValue>) -> Result<Option<Option<u32>>, Invalid> {
     let Some(value) = value else { return Ok(None) };
     let Some(value) = present(Some(value)) else {
         return Ok(Some(None));
@@ -74,7 +74,7 @@ pub(super) fn rate_limit(value: Option<&RawValue>) -> Result<Option<Option<u32>>
 }
 
 /// Required: how long both are good is nothing to guess.
-pub(super) fn overlap(value: Option<&RawValue>) -> Result<Duration, Invalid> {
+pub(crate) fn overlap(value: Option<&RawValue>) -> Result<Duration, Invalid> {
     let value = present(value).ok_or(Invalid::Overlap)?;
     let seconds = serde_json::from_str(value.get()).ok();
     seconds

@@ -11,8 +11,8 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::admission::{Admitted, RateUse, State, whole_seconds};
-use super::envelope::{Refusal, refused_permission};
 use crate::error::Error;
+use crate::http::wire::envelope::{Refusal, refused_permission};
 use crate::key::Grant;
 use crate::keyring::Keyring;
 use crate::permission::Permission;
@@ -24,7 +24,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 
 /// Lets a request with a good key through to the rest of its walk, which finds
 /// who was let in; answers any other.
-pub(super) async fn authenticate(
+pub(crate) async fn authenticate(
     request: &HttpRequest,
     next: impl Future<Output = HttpResponse>,
 ) -> HttpResponse {
@@ -72,7 +72,7 @@ fn add_rate_headers(headers: &mut HeaderMap, rate_use: &RateUse) {
 }
 
 /// What a handler needs leave for: one permission, or several checked in order.
-pub(super) trait Need: 'static {
+pub(crate) trait Need: 'static {
     const PERMISSIONS: &'static [Permission];
 }
 
@@ -80,7 +80,7 @@ pub(super) trait Need: 'static {
 macro_rules! needs {
     ($($need:ident = [$($permission:ident),*],)+) => {
         $(
-            pub(super) struct $need;
+            pub(crate) struct $need;
 
             impl Need for $need {
                 const PERMISSIONS: &'static [Permission] = &[$(Permission::$permission),*];
@@ -111,7 +111,7 @@ needs! {
 }
 
 /// Leave to do what `N` names, and the store to do it with.
-pub(super) struct Allowed<N> {
+pub(crate) struct Allowed<N> {
     grant: Grant,
     state: web::Data<State>,
     snapshot: Cell<Option<Snapshot>>,
@@ -119,20 +119,20 @@ pub(super) struct Allowed<N> {
 }
 
 impl<N> Allowed<N> {
-    pub(super) fn grant(&self) -> Grant {
+    pub(crate) fn grant(&self) -> Grant {
         self.grant
     }
 
     /// The store, for what takes time: the state in which the key was read is
     /// given up.
-    pub(super) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         self.snapshot.take();
         self.state.store()
     }
 
     /// The state in which the key was read, to read points in it at once. Where
     /// it was given up, a new one.
-    pub(super) fn snapshot(&self) -> Result<Snapshot, Error> {
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
         match self.snapshot.take() {
             Some(snapshot) => Ok(snapshot),
             None => self.state.store().snapshot(),
@@ -140,7 +140,7 @@ impl<N> Allowed<N> {
     }
 
     /// Where new secrets are made.
-    pub(super) fn keyring(&self) -> &Keyring {
+    pub(crate) fn keyring(&self) -> &Keyring {
         self.state.keyring()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::store::Database;
+use crate::store::sqlite::Database;
 
 const PAGE_BYTES: u64 = 4096;
 const GOAL: u32 = 64;

@@ -5,8 +5,8 @@ use rusqlite::{Connection, params};
 use super::Store;
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
-use crate::audit::{Event, NewEvent};
 use crate::error::Error;
+use crate::event::{Event, NewEvent};
 use crate::key::Grant;
 use crate::moment::Moment;
 

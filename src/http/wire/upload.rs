@@ -27,14 +27,14 @@ const FILE_WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 const CHUNKS_MAX: usize = 4;
 
 /// A file that is being received.
-pub(super) struct Upload(BodyStream<web::Payload>);
+pub(crate) struct Upload(BodyStream<web::Payload>);
 
 impl Upload {
     /// Looks at the head alone.
     ///
     /// # Errors
     /// `MediaType`, `ContentEncoding`, `BodyTooLarge`.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         request: &HttpRequest,
         payload: web::Payload,
     ) -> Result<(Format, Self), Refusal> {
@@ -52,7 +52,7 @@ impl Upload {
     ///
     /// # Errors
     /// `BodyTooSlow`, `BodyTooLarge`, `BodyUnreadable`: then, too, no end.
-    pub(super) async fn receive(mut self, chunks: mpsc::Sender<Bytes>) -> Result<(), Refusal> {
+    pub(crate) async fn receive(mut self, chunks: mpsc::Sender<Bytes>) -> Result<(), Refusal> {
         let mut bytes = 0;
         let mut wait_left = FILE_WAIT_MAX;
         loop {
@@ -79,7 +79,7 @@ impl Upload {
 }
 
 /// The way from receiving to parsing.
-pub(super) fn channel() -> (mpsc::Sender<Bytes>, Received) {
+pub(crate) fn channel() -> (mpsc::Sender<Bytes>, Received) {
     let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
     let received = Received {
         chunks,
@@ -91,7 +91,7 @@ pub(super) fn channel() -> (mpsc::Sender<Bytes>, Received) {
 
 /// What was received, for a thread that may block. A body that breaks off is an
 /// error and never an end: half a row must not be taken for a row.
-pub(super) struct Received {
+pub(crate) struct Received {
     chunks: mpsc::Receiver<Bytes>,
     chunk: Bytes,
     ended: bool,

@@ -19,20 +19,20 @@ use actix_web::{HttpMessage, HttpResponse};
 use uuid::Uuid;
 
 use super::connections::{Connection, TimedBody};
-use super::envelope::Refusal;
 use crate::error::Error;
+use crate::http::wire::envelope::Refusal;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken from the request.
 const REQUEST_ID_CHARACTERS_MAX: usize = 64;
 
 /// Stands in a request's extensions once its body was read to the end.
-pub(super) struct BodyRead;
+pub(crate) struct BodyRead;
 
 /// Gives every answer its headers and logs it. An answer to a request whose
 /// body was not read closes the connection: what follows would be read as the
 /// next request.
-pub(super) async fn observe(
+pub(crate) async fn observe(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<TimedBody>, actix_web::Error> {
@@ -105,7 +105,7 @@ fn log<B>(response: &ServiceResponse<B>, request_id: &HeaderValue) {
 /// The answer of a walk, or the envelope of 500 where it panics; actix would
 /// close the connection. Stands on each route: before routing, actix needs the
 /// request for itself.
-pub(super) async fn caught(walk: impl Future<Output = HttpResponse>) -> HttpResponse {
+pub(crate) async fn caught(walk: impl Future<Output = HttpResponse>) -> HttpResponse {
     let mut walk = pin!(walk);
     let answer = std::future::poll_fn(move |context| {
         match catch_unwind(AssertUnwindSafe(|| walk.as_mut().poll(context))) {

@@ -18,7 +18,7 @@ use super::transaction::Transaction;
 use crate::error::Error;
 use crate::files;
 
-pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
+pub(super) const SCHEMA: &str = include_str!("../../../schema.sql");
 /// Older libraries can corrupt a log that is reset while it is read (fixed in 3.51.3).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// Statements that a connection keeps prepared.

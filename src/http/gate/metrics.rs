@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 
 /// Where the check of a key ended; each costs more than the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// No key.
     Missing,
     /// No token by its grammar and checksum: no database access.
@@ -37,14 +37,14 @@ struct Labels {
 
 /// Every counter.
 #[derive(Default)]
-pub(super) struct Metrics {
+pub(crate) struct Metrics {
     key_checks: Family<Labels, Counter>,
     /// The counter that almost every request counts: found without a lock.
     remembered: OnceLock<Counter>,
 }
 
 impl Metrics {
-    pub(super) fn count(&self, stage: Stage) {
+    pub(crate) fn count(&self, stage: Stage) {
         let counter = || self.key_checks.get_or_create(&Labels { stage }).clone();
         if stage == Stage::Remembered {
             self.remembered.get_or_init(counter).inc();
@@ -54,12 +54,12 @@ impl Metrics {
     }
 
     #[cfg(test)]
-    pub(super) fn counted(&self, stage: Stage) -> u64 {
+    pub(crate) fn counted(&self, stage: Stage) -> u64 {
         self.key_checks.get_or_create(&Labels { stage }).get()
     }
 
     /// Writes all of them out.
-    pub(super) fn to_text(&self) -> Result<String, std::fmt::Error> {
+    pub(crate) fn to_text(&self) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("addressbook");
         let help = "Checks of API keys by where they ended";
         registry.register("key_checks", help, self.key_checks.clone());

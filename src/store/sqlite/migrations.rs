@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn schema_sql_is_the_sum_of_the_steps() {
         let whole = Connection::open_in_memory().expect("opened");
-        let schema = include_str!("../../schema.sql");
+        let schema = include_str!("../../../schema.sql");
         whole.execute_batch(schema).expect("a schema");
         let stepped = Connection::open_in_memory().expect("opened");
         for step in 0..SCHEMA_VERSION {

@@ -12,7 +12,7 @@ use crate::contact::{Alias, Msisdn, NewContact};
 use crate::key::{KeyName, KeyTerms};
 use crate::meta::Meta;
 use crate::permission::{Permission, PermissionSet};
-use crate::store::{contacts, key_changes};
+use crate::store::sqlite::{contacts, key_changes};
 use crate::token::{NewSecret, SecretHash, Token};
 
 /// A writer on a new file with one key, and a second connection beside it.

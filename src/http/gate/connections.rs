@@ -30,20 +30,20 @@ const PATROL_EVERY: Duration = Duration::from_millis(250);
 const NEVER: u64 = u64::MAX;
 
 /// Every open connection.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     begun: Instant,
     open: Mutex<Vec<Weak<Connection>>>,
 }
 
 /// One connection: a second handle on its socket, and until when it may stay.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     socket: TcpStream,
     begun: Instant,
     due_ms: AtomicU64,
 }
 
 impl Connections {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             begun: Instant::now(),
             open: Mutex::default(),
@@ -51,7 +51,7 @@ impl Connections {
     }
 
     /// Remembers a connection that was accepted.
-    pub(super) fn enter(&self, stream: &dyn Any, extensions: &mut Extensions) {
+    pub(crate) fn enter(&self, stream: &dyn Any, extensions: &mut Extensions) {
         let duplicate = stream
             .downcast_ref::<rt::net::TcpStream>()
             .and_then(|stream| stream.as_fd().try_clone_to_owned().ok());
@@ -67,7 +67,7 @@ impl Connections {
     }
 
     /// Ends what is overdue, again and again.
-    pub(super) async fn patrol(self: Arc<Self>) {
+    pub(crate) async fn patrol(self: Arc<Self>) {
         loop {
             rt::time::sleep(PATROL_EVERY).await;
             let now_ms = elapsed_ms(self.begun);
@@ -90,7 +90,7 @@ impl Connections {
 
 impl Connection {
     /// The connection of `request`, on which a request now runs.
-    pub(super) fn of(request: &ServiceRequest) -> Option<Arc<Self>> {
+    pub(crate) fn of(request: &ServiceRequest) -> Option<Arc<Self>> {
         let connection = request.request().conn_data::<Arc<Self>>()?;
         connection.due_ms.store(NEVER, Ordering::Relaxed);
         Some(Arc::clone(connection))
@@ -117,7 +117,7 @@ fn elapsed_ms(begun: Instant) -> u64 {
 
 /// An answer's body, which keeps the connection's time while it is sent: handed
 /// out in slices, each of which has to be taken within [`IDLE_MAX`].
-pub(super) struct TimedBody {
+pub(crate) struct TimedBody {
     body: BoxBody,
     /// What is left of the chunk that is being handed out.
     chunk: Bytes,
@@ -127,7 +127,7 @@ pub(super) struct TimedBody {
 
 impl TimedBody {
     /// `closing` where the request's body was not read: the connection ends.
-    pub(super) fn new(body: BoxBody, connection: Option<Arc<Connection>>, closing: bool) -> Self {
+    pub(crate) fn new(body: BoxBody, connection: Option<Arc<Connection>>, closing: bool) -> Self {
         let then_stay = if closing { REFUSED_MAX } else { IDLE_MAX };
         Self {
             body,

@@ -21,14 +21,14 @@ const META_PREFIX: &str = "meta.";
 
 /// The decoded parameters of a query (the URL standard's
 /// `application/x-www-form-urlencoded`), taken one by one.
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Decodes a query string.
     ///
     /// # Errors
     /// `QueryNotText`, `ParameterTwice`.
-    pub(super) fn parse(query: &str) -> Result<Self, Invalid> {
+    pub(crate) fn parse(query: &str) -> Result<Self, Invalid> {
         percent_decode_str(query)
             .decode_utf8()
             .map_err(|_| Invalid::QueryNotText)?;
@@ -73,7 +73,7 @@ impl Query {
     ///
     /// # Errors
     /// `Offset`, `Limit`, `ParameterUnknown`.
-    pub(super) fn into_page(mut self) -> Result<(u64, u32), Invalid> {
+    pub(crate) fn into_page(mut self) -> Result<(u64, u32), Invalid> {
         let (offset, limit) = self.take_offset_and_limit()?;
         self.nothing_left()?;
         Ok((offset.unwrap_or(0), limit))
@@ -83,7 +83,7 @@ impl Query {
     ///
     /// # Errors
     /// `ParameterUnknown`.
-    pub(super) fn into_nothing(self) -> Result<(), Invalid> {
+    pub(crate) fn into_nothing(self) -> Result<(), Invalid> {
         self.nothing_left()
     }
 
@@ -91,7 +91,7 @@ impl Query {
     ///
     /// # Errors
     /// `ImportMode`, `ImportDryRun`, `ParameterUnknown`.
-    pub(super) fn into_import(mut self) -> Result<(BulkMode, bool), Invalid> {
+    pub(crate) fn into_import(mut self) -> Result<(BulkMode, bool), Invalid> {
         let mode = match self.take("mode").as_deref() {
             None | Some("create") => BulkMode::Create,
             Some("upsert") => BulkMode::Upsert,
@@ -110,7 +110,7 @@ impl Query {
     ///
     /// # Errors
     /// `Force`, `ParameterUnknown`.
-    pub(super) fn into_force(mut self) -> Result<bool, Invalid> {
+    pub(crate) fn into_force(mut self) -> Result<bool, Invalid> {
         let force = match self.take("force").as_deref() {
             None | Some("false") => false,
             Some("true") => true,
@@ -124,7 +124,7 @@ impl Query {
     ///
     /// # Errors
     /// The variant of [`Invalid`] for the first parameter that is wrong.
-    pub(super) fn into_selection(mut self) -> Result<Selection, Invalid> {
+    pub(crate) fn into_selection(mut self) -> Result<Selection, Invalid> {
         let sort = self.take_sort()?;
         let (offset, limit) = self.take_offset_and_limit()?;
         let filters = self.take_filters()?;
@@ -148,7 +148,7 @@ impl Query {
     ///
     /// # Errors
     /// The variant of [`Invalid`] for the first parameter that is wrong.
-    pub(super) fn into_members(mut self, group: GroupId) -> Result<Selection, Invalid> {
+    pub(crate) fn into_members(mut self, group: GroupId) -> Result<Selection, Invalid> {
         let (offset, limit) = self.take_offset_and_limit()?;
         let cursor = self.take("cursor");
         self.nothing_left()?;

@@ -11,9 +11,9 @@ use actix_web::{HttpRequest, rt};
 
 use super::metrics::{Metrics, Stage};
 use crate::address::{AddressRanges, client_address, neighbourhood};
-use crate::audit::{Action, NewEvent};
 use crate::bucket::{Buckets, Level, Rate};
 use crate::error::Error;
+use crate::event::{Action, NewEvent};
 use crate::key::{Credential, Grant};
 use crate::keyring::{Keyring, Verdict};
 use crate::moment::Moment;
@@ -50,18 +50,18 @@ pub struct State {
 }
 
 /// A request that was let in.
-pub(super) struct Admitted {
-    pub(super) credential: Credential,
-    pub(super) address: IpAddr,
+pub(crate) struct Admitted {
+    pub(crate) credential: Credential,
+    pub(crate) address: IpAddr,
     /// The state in which the key was read, for what is read at once; taken by
     /// the first who can use it.
-    pub(super) snapshot: Cell<Option<Snapshot>>,
+    pub(crate) snapshot: Cell<Option<Snapshot>>,
 }
 
 /// How much of its rate a limited key has left.
-pub(super) struct RateUse {
-    pub(super) per_second: u32,
-    pub(super) level: Level,
+pub(crate) struct RateUse {
+    pub(crate) per_second: u32,
+    pub(crate) level: Level,
 }
 
 impl State {
@@ -80,21 +80,21 @@ impl State {
         }
     }
 
-    pub(super) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.store
     }
 
-    pub(super) fn keyring(&self) -> &Keyring {
+    pub(crate) fn keyring(&self) -> &Keyring {
         &self.keyring
     }
 
-    pub(super) fn metrics(&self) -> &Metrics {
+    pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
     /// Lets a request in. Invalid keys are counted by address once it is clear
     /// that they are invalid: a good key from a bad neighbourhood passes.
-    pub(super) async fn admit(&self, request: &HttpRequest) -> Result<Admitted, Error> {
+    pub(crate) async fn admit(&self, request: &HttpRequest) -> Result<Admitted, Error> {
         let address = self.client_address(request);
         let now = Moment::now();
         // A body may take its time.
@@ -115,7 +115,7 @@ impl State {
     }
 
     /// Takes one of the requests that a limited key has this second.
-    pub(super) fn take_request(&self, credential: &Credential) -> Option<RateUse> {
+    pub(crate) fn take_request(&self, credential: &Credential) -> Option<RateUse> {
         let per_second = credential.rate_limit?;
         let rate = Rate {
             burst: per_second,
@@ -222,7 +222,7 @@ impl State {
     }
 
     /// Has a refused permission written down, at most once a minute for each.
-    pub(super) fn note_refusal(&self, admitted: &Admitted, permission: Permission) {
+    pub(crate) fn note_refusal(&self, admitted: &Admitted, permission: Permission) {
         let id = admitted.credential.id;
         let refused = (id, permission);
         if !self
@@ -247,7 +247,7 @@ impl State {
 }
 
 /// Rounded up: earlier would be too early.
-pub(super) fn whole_seconds(wait: Duration) -> u64 {
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_millis()
         .div_ceil(1000)
         .try_into()

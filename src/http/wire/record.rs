@@ -9,13 +9,13 @@ use crate::group::Membership;
 
 /// Writes the record of create, update and list: exactly `id, alias, msisdn,
 /// created_on`, in this order; `meta` only where the list asks for it.
-pub(super) fn write_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+pub(crate) fn write_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     write_members(json, contact);
     json.push(b'}');
 }
 
 /// Writes the record of get-one.
-pub(super) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
+pub(crate) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
     let contact = ContactView {
         meta: Some(full.meta.as_json()),
         ..full.contact.view()
@@ -36,14 +36,14 @@ pub(super) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
 }
 
 /// Writes a contact as the next one of a list.
-pub(super) fn write_next_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+pub(crate) fn write_next_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     separate(json);
     write_contact(json, contact);
 }
 
 /// Writes a contact as the next member of a group, `id, alias`: numbers need leave
 /// to read contacts.
-pub(super) fn write_next_member(json: &mut Vec<u8>, contact: &ContactView<'_>) {
+pub(crate) fn write_next_member(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     separate(json);
     write_name(json, contact);
     json.push(b'}');

@@ -10,11 +10,11 @@ use super::envelope::Refusal;
 
 /// The last segment, percent-decoded; nothing where it is not UTF-8. (actix
 /// would put U+FFFD in the place of what is not.)
-pub(super) struct Segment(pub(super) Option<String>);
+pub(crate) struct Segment(pub(crate) Option<String>);
 
 impl Segment {
     /// What `parse` makes of the text, if it is one.
-    pub(super) fn parse<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    pub(crate) fn parse<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         self.0.as_deref().and_then(parse)
     }
 }

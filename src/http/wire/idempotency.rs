@@ -14,7 +14,7 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 ///
 /// # Errors
 /// `IdempotencyKey`, also for two headers.
-pub(super) fn once(headers: &HeaderMap, what: &str, sent: &[u8]) -> Result<Option<Once>, Refusal> {
+pub(crate) fn once(headers: &HeaderMap, what: &str, sent: &[u8]) -> Result<Option<Once>, Refusal> {
     let mut names = headers.get_all(IDEMPOTENCY_KEY);
     let Some(name) = names.next() else {
         return Ok(None);
@@ -31,7 +31,7 @@ pub(super) fn once(headers: &HeaderMap, what: &str, sent: &[u8]) -> Result<Optio
 }
 
 /// Takes an answer down, to be remembered.
-pub(super) fn remembered(answer: Result<HttpResponse, Error>) -> RememberedAnswer {
+pub(crate) fn remembered(answer: Result<HttpResponse, Error>) -> RememberedAnswer {
     let answer = answer.unwrap_or_else(|error| Refusal::Domain(error).answer());
     let etag = answer.headers().get(ETAG);
     let etag = etag.and_then(|etag| etag.to_str().ok().map(str::to_owned));
@@ -43,7 +43,7 @@ pub(super) fn remembered(answer: Result<HttpResponse, Error>) -> RememberedAnswe
 }
 
 /// Gives a remembered answer.
-pub(super) fn replay((answer, replayed): (RememberedAnswer, bool)) -> HttpResponse {
+pub(crate) fn replay((answer, replayed): (RememberedAnswer, bool)) -> HttpResponse {
     let mut response = envelope::again(answer.status);
     if let Some(etag) = answer.etag {
         response.insert_header((ETAG, etag));

@@ -1,0 +1,8 @@
+//! What every request passes, in this order: the connection's clock, the
+//! observer around everything, the check of the key, the permission.
+
+pub(crate) mod admission;
+pub(crate) mod auth;
+pub(crate) mod connections;
+pub(crate) mod metrics;
+pub(crate) mod observe;

@@ -1,0 +1,11 @@
+//! The forms in which requests and answers travel. No handler, no store.
+
+pub(crate) mod body;
+pub(crate) mod condition;
+pub(crate) mod envelope;
+pub(crate) mod idempotency;
+pub(crate) mod key_fields;
+pub(crate) mod query;
+pub(crate) mod record;
+pub(crate) mod segment;
+pub(crate) mod upload;
