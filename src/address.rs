@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 
 /// Ranges in one list.
 pub const RANGES_MAX: usize = 64;
@@ -135,7 +135,7 @@ pub fn client_address<'a>(
 
 /// What failures are counted by: an IPv4 address, or the /64 of an IPv6 one,
 /// which is what one subscriber gets.
-pub fn neighbourhood(address: IpAddr) -> IpAddr {
+pub fn address_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
@@ -240,9 +240,9 @@ mod tests {
 
     #[test]
     fn a_neighbourhood_is_an_address_or_a_64() {
-        assert_eq!(neighbourhood(address("192.0.2.1")), address("192.0.2.1"));
+        assert_eq!(address_prefix(address("192.0.2.1")), address("192.0.2.1"));
         assert_eq!(
-            neighbourhood(address("2001:db8:1:2:3:4:5:6")),
+            address_prefix(address("2001:db8:1:2:3:4:5:6")),
             address("2001:db8:1:2::")
         );
     }

@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::contact::{Alias, FullContact, Msisdn};
-use crate::error::{Error, Invalid};
+use crate::error::Error;
+use crate::invalid::Invalid;
 use crate::meta::Meta;
 use crate::moment::Moment;
 

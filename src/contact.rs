@@ -5,12 +5,12 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::error::Invalid;
 use crate::group::Membership;
 use crate::id;
+use crate::invalid::Invalid;
 use crate::meta::Meta;
 use crate::moment::Moment;
-use crate::text::{NameFault, normalise_name};
+use crate::text::{NameFault, normalise_path_name};
 
 /// Digits of the shortest and the longest number: E.164 allows at most 15, and
 /// seven keep short codes and fragments out.
@@ -30,14 +30,11 @@ impl Alias {
     /// # Errors
     /// `AliasMissing`, `AliasTooLong` or `AliasCharacters`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let name = normalise_name(text).map_err(|fault| match fault {
+        let name = normalise_path_name(text).map_err(|fault| match fault {
             NameFault::Blank => Invalid::AliasMissing,
             NameFault::TooLong => Invalid::AliasTooLong,
             NameFault::Characters => Invalid::AliasCharacters,
         })?;
-        if name == "." || name == ".." {
-            return Err(Invalid::AliasCharacters);
-        }
         Ok(Self(name))
     }
 

@@ -4,8 +4,8 @@
 use serde_json::value::RawValue;
 
 use crate::contact::{Alias, Msisdn, NewContact};
-use crate::error::Invalid;
 use crate::group::GroupName;
+use crate::invalid::Invalid;
 use crate::json::{Members, decode_string};
 use crate::meta::Meta;
 

@@ -28,20 +28,20 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 /// # Errors
 /// The operating system's.
 pub fn create_nameless(path: &Path) -> io::Result<File> {
-    let passing = passing_beside(path);
+    let temporary = temporary_beside(path);
     let file = OpenOptions::new()
         .create_new(true)
         .read(true)
         .write(true)
         .mode(FILE_MODE)
-        .open(&passing)?;
-    fs::remove_file(&passing)?;
+        .open(&temporary)?;
+    fs::remove_file(&temporary)?;
     Ok(file)
 }
 
 /// A name beside `path` that no other file has.
-pub fn passing_beside(path: &Path) -> PathBuf {
-    beside(path, &format!(".passing-{}", Uuid::now_v7().simple()))
+pub fn temporary_beside(path: &Path) -> PathBuf {
+    beside(path, &format!(".temporary-{}", Uuid::now_v7().simple()))
 }
 
 /// Opens a file to lock it, made first where there is none.

@@ -1,13 +1,13 @@
-//! A group of contacts: its name, its id, and what is to become of its members.
+//! A group of contacts: its name and its id.
 
 use std::fmt;
 
 use uuid::Uuid;
 
-use crate::contact::Alias;
-use crate::error::Invalid;
 use crate::id;
+use crate::invalid::Invalid;
 use crate::moment::Moment;
+use crate::text::{NameFault, normalise_path_name};
 
 /// Groups of one address book.
 pub const GROUPS_MAX: u64 = 1000;
@@ -60,12 +60,12 @@ impl GroupName {
     /// # Errors
     /// `GroupNameMissing`, `GroupNameTooLong` or `GroupNameCharacters`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match Alias::parse(text) {
-            Ok(alias) => Ok(Self(alias.as_str().to_owned())),
-            Err(Invalid::AliasMissing) => Err(Invalid::GroupNameMissing),
-            Err(Invalid::AliasTooLong) => Err(Invalid::GroupNameTooLong),
-            Err(_) => Err(Invalid::GroupNameCharacters),
-        }
+        let name = normalise_path_name(text).map_err(|fault| match fault {
+            NameFault::Blank => Invalid::GroupNameMissing,
+            NameFault::TooLong => Invalid::GroupNameTooLong,
+            NameFault::Characters => Invalid::GroupNameCharacters,
+        })?;
+        Ok(Self(name))
     }
 
     /// Takes a name from the store, where only parsed ones are.
@@ -97,26 +97,4 @@ pub struct Membership {
     pub group: GroupId,
     /// Its name.
     pub name: GroupName,
-}
-
-/// What is to become of one contact in a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MemberChange {
-    /// The contact of this alias is to be in it.
-    Add(Alias),
-    /// The contact of this alias is not to be in it.
-    Remove(Alias),
-}
-
-/// What came of a [`MemberChange`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemberOutcome {
-    /// It was not in the group; it is now.
-    Added,
-    /// It was in the group; it is not any more.
-    Removed,
-    /// It was so already.
-    Unchanged,
-    /// No contact has the alias.
-    NotFound,
 }

@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 
 /// Characters of an `Idempotency-Key`.
 const NAME_CHARACTERS_MAX: usize = 255;
@@ -51,7 +51,7 @@ impl Once {
 
 /// An answer as it is remembered: the same bytes whenever it is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RememberedAnswer {
+pub struct StoredResponse {
     /// What kind of answer it was, as HTTP numbers them.
     pub status: u16,
     /// The entity tag that it bore.

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::address::AddressRanges;
-use crate::error::{Error, Invalid};
+use crate::error::Error;
+use crate::invalid::Invalid;
 use crate::moment::Moment;
 use crate::permission::{Permission, PermissionSet};
 use crate::text::{NameFault, normalise_name};

@@ -7,6 +7,7 @@
 //! the command line. ARCHITECTURE.md has the map and the invariants.
 
 pub mod error;
+pub mod invalid;
 pub mod json;
 
 pub mod address;
@@ -20,6 +21,7 @@ pub mod group;
 pub mod id;
 pub mod idempotency;
 pub mod key;
+pub mod membership;
 pub mod meta;
 pub mod moment;
 pub mod optout;

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 use crate::json::{Members, decode_string};
 
 /// Members of `meta` itself; objects inside it are bounded by the bytes.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 
 /// Declares the permissions once: variant and written name.
 macro_rules! permissions {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::contact::{Alias, FullContact, Msisdn};
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 use crate::template::{Rendered, Template};
 
 /// Recipients of one request, those in its groups among them.

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::contact::{Alias, ContactId, ContactView, Msisdn};
-use crate::error::Invalid;
 use crate::group::GroupId;
+use crate::invalid::Invalid;
 
 /// By what a list is sorted; ties by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 
 use crate::contact::FullContact;
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 use crate::json::{Members, decode_string};
 
 /// Characters of a text with placeholders.

@@ -41,6 +41,18 @@ pub fn normalise_name(text: &str) -> Result<String, NameFault> {
     Ok(name)
 }
 
+/// The same for a name that a URL's path can hold: `.` and `..` are steps in it.
+///
+/// # Errors
+/// The first [`NameFault`].
+pub fn normalise_path_name(text: &str) -> Result<String, NameFault> {
+    let name = normalise_name(text)?;
+    if name == "." || name == ".." {
+        return Err(NameFault::Characters);
+    }
+    Ok(name)
+}
+
 /// Controls (general category Cc, NUL among them) and the bidirectional
 /// controls of UAX #9, which can make a text read as another one. Other format
 /// characters, such as the joiner inside emoji, are allowed.

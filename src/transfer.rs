@@ -14,7 +14,7 @@ pub use tally::{RowError, Summary, Tally};
 pub use write::Writer;
 
 use crate::contact::NewContact;
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 
 /// Bytes of one row: of CSV the cells without their quotes, of NDJSON the line.
 /// Its message names it.

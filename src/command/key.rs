@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::CommandError;
 use crate::address::AddressRanges;
 use crate::cli::{DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRotate, KeyUpdate, KeyVerb};
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 use crate::key::{ApiKey, KeyChange, KeyState, KeyTerms, OVERLAP_MAX};
 use crate::moment::Moment;
 use crate::permission::PermissionSet;

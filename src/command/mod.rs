@@ -14,7 +14,8 @@ pub use key::key;
 pub use serve::{ServeFuture, serve};
 pub use transfer::{export, import};
 
-use crate::error::{Error, Invalid};
+use crate::error::Error;
+use crate::invalid::Invalid;
 use crate::store::OpenError;
 
 /// Why a verb did not do its work: one line for the operator.

@@ -1,12 +1,10 @@
 //! How far an import or an export is: a bar on a terminal, else a line every
 //! few seconds.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-
-use super::transfer::say;
 
 /// From one line to the next, where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -71,4 +69,9 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Writes a line to standard error, where somebody may read it or not.
+fn say(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
 }

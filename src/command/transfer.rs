@@ -2,16 +2,17 @@
 //! whether a server runs or not.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write, stderr, stdin, stdout};
+use std::io::{self, BufReader, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use super::progress::Progress;
 use crate::bulk::{BulkItem, BulkMode, ItemOutcome};
 use crate::cli::{Export, FileFormat, Import, ImportMode};
-use crate::error::{Error, Invalid};
+use crate::error::Error;
 use crate::files;
-use crate::store::{Database, ExportError, Rehearsal, locate};
+use crate::invalid::Invalid;
+use crate::store::{Database, DryRun, ExportError, locate};
 use crate::transfer::{Format, Row, RowError, Rows, Tally, Unreadable};
 
 /// Stands for a standard stream in place of a file.
@@ -167,7 +168,7 @@ fn format(format: FileFormat) -> Format {
 /// Where the rows of an import go.
 struct Target {
     database: Database,
-    rehearsal: Option<Rehearsal>,
+    rehearsal: Option<DryRun>,
     mode: BulkMode,
 }
 
@@ -314,7 +315,7 @@ fn export_to_file(
     if database.is_made_of(path) {
         return Err(CommandError::OwnFile(path.to_owned()));
     }
-    let draft = files::passing_beside(path);
+    let draft = files::temporary_beside(path);
     let file = files::create_private(&draft);
     let mut file = file.map_err(|source| CommandError::file(path, source))?;
     let written = database
@@ -335,9 +336,4 @@ fn failed(path: &Path, error: ExportError) -> CommandError {
         ExportError::Io(source) => CommandError::file(path, source),
         ExportError::Abandoned => Error::Internal.into(),
     }
-}
-
-/// Writes a line to standard error, where somebody may read it or not.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(stderr(), "{line}");
 }

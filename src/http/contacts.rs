@@ -15,11 +15,12 @@ use super::wire::record::{write_contact, write_full_contact};
 use super::wire::segment::Segment;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
 use crate::contact::{Alias, ContactId, FullContact, Msisdn, NewContact};
-use crate::error::{Error, Invalid};
+use crate::error::Error;
 use crate::fields::{
     CONTACT_FIELDS as FIELDS, optional_meta, optional_meta_patch, parse_contact, present,
     required_alias, required_msisdn,
 };
+use crate::invalid::Invalid;
 use crate::meta::Meta;
 use crate::store::ContactKey;
 

@@ -8,9 +8,10 @@ use super::wire::body::JsonBody;
 use super::wire::envelope::{self, Refusal};
 use super::wire::query::Query;
 use super::wire::segment::Segment;
-use crate::error::{Error, Invalid};
+use crate::error::Error;
 use crate::fields::required_group_name;
 use crate::group::{Group, GroupId};
+use crate::invalid::Invalid;
 use crate::moment::Moment;
 
 /// Bytes of a group's body.

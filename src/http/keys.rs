@@ -13,7 +13,8 @@ use super::wire::key_fields::{
 };
 use super::wire::query::Query;
 use super::wire::segment::Segment;
-use crate::error::{Error, Invalid};
+use crate::error::Error;
+use crate::invalid::Invalid;
 use crate::key::{ApiKey, KeyChange, KeyTerms};
 use crate::moment::Moment;
 use crate::permission::PermissionSet;

@@ -13,10 +13,12 @@ use super::wire::envelope::{self, ErrorBody, Refusal};
 use super::wire::query::Query;
 use super::wire::record::write_next_member;
 use crate::contact::Alias;
-use crate::error::{Error, Invalid};
+use crate::error::Error;
 use crate::fields::present;
-use crate::group::{GroupId, MemberChange, MemberOutcome};
+use crate::group::GroupId;
+use crate::invalid::Invalid;
 use crate::key::Grant;
+use crate::membership::{MemberChange, MemberOutcome};
 use crate::store::Store;
 
 /// Bytes of a body with many aliases.

@@ -21,9 +21,10 @@ use super::wire::envelope::Refusal;
 use super::wire::query::Query;
 use super::wire::upload::{self, Upload};
 use crate::bulk::BulkMode;
-use crate::error::{Error, Invalid};
+use crate::error::Error;
+use crate::invalid::Invalid;
 use crate::key::Grant;
-use crate::store::{Rehearsal, Spool, Store};
+use crate::store::{DryRun, Spool, Store};
 use crate::transfer::{Format, Row, RowError, Rows, Summary, Tally, Unreadable};
 
 /// Bytes of an export that are read and sent at once.
@@ -125,7 +126,7 @@ pub(super) async fn import(
     let grant = grant(&allowed, &request, mode).await?;
     let (format, upload) = Upload::begin(&request, payload)?;
     let store = allowed.store();
-    let _turn = store.import_turn()?;
+    let _turn = store.import_permit()?;
     let target = Target::begin(store, grant, dry_run).await?;
     let mut tally = Tally::default();
     let imported = import_file(upload, format, (store, grant, mode), target, &mut tally).await;
@@ -221,9 +222,9 @@ async fn store_batches(
         let items = Tally::items(&batch);
         let outcomes = match target {
             Target::Book => store.import(grant, mode, items).await?,
-            Target::Rehearsal(rehearsal) => {
+            Target::DryRun(rehearsal) => {
                 let (rehearsal, outcomes) = store.rehearse(rehearsal, mode, items).await?;
-                target = Target::Rehearsal(rehearsal);
+                target = Target::DryRun(rehearsal);
                 outcomes
             }
         };
@@ -235,13 +236,13 @@ async fn store_batches(
 /// Where the rows of an import go.
 enum Target {
     Book,
-    Rehearsal(Rehearsal),
+    DryRun(DryRun),
 }
 
 impl Target {
     async fn begin(store: &Store, grant: Grant, dry_run: bool) -> Result<Self, Error> {
         Ok(if dry_run {
-            Self::Rehearsal(store.rehearsal(grant).await?)
+            Self::DryRun(store.rehearsal(grant).await?)
         } else {
             Self::Book
         })

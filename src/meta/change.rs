@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::Meta;
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 use crate::json::Members;
 
 impl Meta {

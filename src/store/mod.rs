@@ -4,6 +4,6 @@
 mod sqlite;
 
 pub use sqlite::{
-    ContactKey, Database, ExportError, ImportTurn, Listed, OpenError, Rehearsal, ServerLock,
+    ContactKey, Database, DryRun, ExportError, ImportPermit, Listed, OpenError, ServerLock,
     Snapshot, Spool, Store, locate,
 };

@@ -4,7 +4,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde_json::value::RawValue;
 
 use super::{Lines, ROW_BYTES_MAX, cells, mark_bytes};
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 use crate::meta::Meta;
 
 /// Columns of a file. Its message names it.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::columns::{self, Column, Header, Parsed};
 use super::{Lines, ROW_BYTES_MAX, Row, Unreadable, cells};
 use crate::contact::{Alias, Msisdn, NewContact};
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 use crate::meta::Meta;
 
 /// Bytes of a row as it came, each of its quotes twice.

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::{Lines, ROW_BYTES_MAX, Row, Unreadable, mark_bytes};
 use crate::contact::NewContact;
-use crate::error::Invalid;
 use crate::fields::{CONTACT_FIELDS, fields_of, parse_contact};
+use crate::invalid::Invalid;
 
 pub(super) struct NdjsonRows<R> {
     input: R,

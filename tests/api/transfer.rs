@@ -242,7 +242,7 @@ fn a_dry_run_foretells_the_real_run_and_stores_nothing() {
         let beside: Vec<_> = std::fs::read_dir(book.server.database.parent().unwrap())
             .unwrap()
             .map(|file| file.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.contains("passing"))
+            .filter(|name| name.contains("temporary"))
             .collect();
         assert!(beside.is_empty(), "{beside:?}");
     }

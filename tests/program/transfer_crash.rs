@@ -168,7 +168,7 @@ fn an_export_that_finds_no_room_is_refused_and_leaves_nothing() {
     let left = std::fs::read_dir(database.parent().unwrap()).unwrap();
     assert!(
         left.map(|file| file.unwrap().file_name())
-            .all(|name| !name.to_string_lossy().contains("passing"))
+            .all(|name| !name.to_string_lossy().contains("temporary"))
     );
 }
 

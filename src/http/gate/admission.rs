@@ -10,7 +10,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, rt};
 
 use super::metrics::{Metrics, Stage};
-use crate::address::{AddressRanges, client_address, neighbourhood};
+use crate::address::{AddressRanges, address_prefix, client_address};
 use crate::bucket::{Buckets, Level, Rate};
 use crate::error::Error;
 use crate::event::{Action, NewEvent};
@@ -93,7 +93,7 @@ impl State {
     }
 
     /// Lets a request in. Invalid keys are counted by address once it is clear
-    /// that they are invalid: a good key from a bad neighbourhood passes.
+    /// that they are invalid: a good key from a bad address_prefix passes.
     pub(crate) async fn admit(&self, request: &HttpRequest) -> Result<Admitted, Error> {
         let address = self.client_address(request);
         let now = Moment::now();
@@ -192,7 +192,7 @@ impl State {
     fn failure_from(&self, address: IpAddr) -> Error {
         let level = self
             .failures
-            .take(neighbourhood(address), FAILURES, Moment::now());
+            .take(address_prefix(address), FAILURES, Moment::now());
         if level.taken {
             return Error::KeyInvalid;
         }

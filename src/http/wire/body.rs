@@ -15,9 +15,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::envelope::Refusal;
-use crate::error::{Error, Invalid};
+use crate::error::Error;
 use crate::fields::fields_of;
 use crate::http::gate::observe::BodyRead;
+use crate::invalid::Invalid;
 
 /// What every body with fields is.
 const JSON: &str = "application/json";
@@ -78,7 +79,7 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
 
 /// Waits for a turn where the body is large, or may become so.
 async fn turn(request: &HttpRequest, bytes_max: usize) -> Result<Turn, Error> {
-    if announced_bytes(request)
+    if content_length(request)
         .unwrap_or(u64::MAX)
         .min(bytes_max as u64)
         <= SMALL_BODY_BYTES
@@ -124,14 +125,14 @@ pub(crate) fn check_head(
     if encoded {
         return Err(Refusal::ContentEncoding);
     }
-    let announced = announced_bytes(request);
+    let announced = content_length(request);
     if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(Refusal::BodyTooLarge { bytes_max });
     }
     Ok(place)
 }
 
-fn announced_bytes(request: &HttpRequest) -> Option<u64> {
+fn content_length(request: &HttpRequest) -> Option<u64> {
     let length = request.headers().get(CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }

@@ -4,8 +4,9 @@ use actix_web::http::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH
 use actix_web::{HttpResponse, body};
 
 use super::envelope::{self, Refusal};
-use crate::error::{Error, Invalid};
-use crate::idempotency::{Once, RememberedAnswer};
+use crate::error::Error;
+use crate::idempotency::{Once, StoredResponse};
+use crate::invalid::Invalid;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -31,11 +32,11 @@ pub(crate) fn once(headers: &HeaderMap, what: &str, sent: &[u8]) -> Result<Optio
 }
 
 /// Takes an answer down, to be remembered.
-pub(crate) fn remembered(answer: Result<HttpResponse, Error>) -> RememberedAnswer {
+pub(crate) fn remembered(answer: Result<HttpResponse, Error>) -> StoredResponse {
     let answer = answer.unwrap_or_else(|error| Refusal::Domain(error).answer());
     let etag = answer.headers().get(ETAG);
     let etag = etag.and_then(|etag| etag.to_str().ok().map(str::to_owned));
-    RememberedAnswer {
+    StoredResponse {
         status: answer.status().as_u16(),
         etag,
         body: written(answer),
@@ -43,7 +44,7 @@ pub(crate) fn remembered(answer: Result<HttpResponse, Error>) -> RememberedAnswe
 }
 
 /// Gives a remembered answer.
-pub(crate) fn replay((answer, replayed): (RememberedAnswer, bool)) -> HttpResponse {
+pub(crate) fn replay((answer, replayed): (StoredResponse, bool)) -> HttpResponse {
     let mut response = envelope::again(answer.status);
     if let Some(etag) = answer.etag {
         response.insert_header((ETAG, etag));

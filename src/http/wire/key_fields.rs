@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::address::AddressRanges;
-use crate::error::Invalid;
 use crate::fields::present;
+use crate::invalid::Invalid;
 use crate::json::decode_string;
 use crate::key::{KeyName, OVERLAP_MAX, RATE_LIMIT_MAX};
 use crate::moment::Moment;

@@ -4,8 +4,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::bulk::BulkMode;
 use crate::contact::{Alias, Msisdn};
-use crate::error::Invalid;
 use crate::group::GroupId;
+use crate::invalid::Invalid;
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
 
 const LIMIT_DEFAULT: u32 = 10;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::body::check_head;
 use super::envelope::Refusal;
-use crate::error::Invalid;
+use crate::invalid::Invalid;
 use crate::transfer::Format;
 
 /// Bytes of a file that is imported.

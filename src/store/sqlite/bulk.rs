@@ -6,7 +6,7 @@ use super::{Store, contacts, idempotency};
 use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
 use crate::change::{Condition, Outcome};
 use crate::error::Error;
-use crate::idempotency::{Once, RememberedAnswer};
+use crate::idempotency::{Once, StoredResponse};
 use crate::key::Grant;
 
 impl Store {
@@ -38,10 +38,8 @@ impl Store {
         once: Once,
         order: BulkOrder,
         items: Vec<BulkItem>,
-        render: impl FnOnce(Result<Vec<(usize, ItemOutcome)>, Error>) -> RememberedAnswer
-        + Send
-        + 'static,
-    ) -> Result<(RememberedAnswer, bool), Error> {
+        render: impl FnOnce(Result<Vec<(usize, ItemOutcome)>, Error>) -> StoredResponse + Send + 'static,
+    ) -> Result<(StoredResponse, bool), Error> {
         let rows = items.len();
         self.writer
             .submit_rows(grant, rows, move |transaction| {
@@ -62,7 +60,7 @@ pub(super) fn store(
     if !order.atomic && !order.dry_run {
         return store_each(transaction, order.mode, items);
     }
-    transaction.tentatively(
+    transaction.within_savepoint(
         || store_each(transaction, order.mode, items),
         |outcomes| {
             let refused = outcomes.iter().any(|(_, outcome)| outcome.is_err());

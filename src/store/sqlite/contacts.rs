@@ -9,7 +9,7 @@ use super::{Snapshot, Store, idempotency, memberships};
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
 use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
 use crate::error::Error;
-use crate::idempotency::{Once, RememberedAnswer};
+use crate::idempotency::{Once, StoredResponse};
 use crate::key::Grant;
 use crate::meta::Meta;
 use crate::moment::Moment;
@@ -76,8 +76,8 @@ impl Store {
         grant: Grant,
         once: Once,
         contact: NewContact,
-        render: impl FnOnce(Result<FullContact, Error>) -> RememberedAnswer + Send + 'static,
-    ) -> Result<(RememberedAnswer, bool), Error> {
+        render: impl FnOnce(Result<FullContact, Error>) -> StoredResponse + Send + 'static,
+    ) -> Result<(StoredResponse, bool), Error> {
         self.writer
             .submit(grant, move |transaction| {
                 let work = |transaction: &Transaction<'_>| insert(transaction, contact);
@@ -132,8 +132,8 @@ impl Store {
         once: Once,
         contact: NewContact,
         condition: Condition,
-        render: impl FnOnce(Result<(FullContact, Outcome), Error>) -> RememberedAnswer + Send + 'static,
-    ) -> Result<(RememberedAnswer, bool), Error> {
+        render: impl FnOnce(Result<(FullContact, Outcome), Error>) -> StoredResponse + Send + 'static,
+    ) -> Result<(StoredResponse, bool), Error> {
         self.writer
             .submit(grant, move |transaction| {
                 let work = |transaction: &Transaction<'_>| put(transaction, contact, &condition);

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use super::failure::Failure;
 use super::transaction::Transaction;
 use crate::error::Error;
-use crate::idempotency::{Once, RememberedAnswer};
+use crate::idempotency::{Once, StoredResponse};
 use crate::moment::Moment;
 use crate::token::KeyId;
 
@@ -31,8 +31,8 @@ pub(super) fn once<T>(
     key: KeyId,
     once: &Once,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
-    render: impl FnOnce(Result<T, Error>) -> RememberedAnswer,
-) -> Result<(RememberedAnswer, bool), Failure> {
+    render: impl FnOnce(Result<T, Error>) -> StoredResponse,
+) -> Result<(StoredResponse, bool), Failure> {
     let now = Moment::now().millis();
     if let Some((fingerprint, answer)) = find(transaction, key, once.name(), now - REMEMBERED_MS)? {
         if fingerprint != *once.fingerprint() {
@@ -71,11 +71,11 @@ fn find(
     key: KeyId,
     name: &str,
     not_before: i64,
-) -> Result<Option<([u8; 32], RememberedAnswer)>, rusqlite::Error> {
+) -> Result<Option<([u8; 32], StoredResponse)>, rusqlite::Error> {
     transaction
         .prepare_cached(FIND)?
         .query_row(params![key.as_str(), name, not_before], |row| {
-            let answer = RememberedAnswer {
+            let answer = StoredResponse {
                 status: row.get(1)?,
                 etag: row.get(2)?,
                 body: row.get(3)?,

@@ -37,7 +37,7 @@ const COPY: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
 type Outcomes = Vec<(usize, ItemOutcome)>;
 
 /// The turn of an import; its end is the next one's beginning.
-pub struct ImportTurn(#[allow(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+pub struct ImportPermit(#[allow(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
 
 fn order(mode: BulkMode) -> BulkOrder {
     BulkOrder {
@@ -52,9 +52,9 @@ impl Store {
     ///
     /// # Errors
     /// `ImportsBusy`.
-    pub fn import_turn(&self) -> Result<ImportTurn, Error> {
+    pub fn import_permit(&self) -> Result<ImportPermit, Error> {
         let turn = Arc::clone(&self.imports).try_acquire_owned();
-        turn.map(ImportTurn).map_err(|_| Error::ImportsBusy)
+        turn.map(ImportPermit).map_err(|_| Error::ImportsBusy)
     }
 
     /// Stores a batch in one transaction, waiting for a busy writer.
@@ -83,9 +83,9 @@ impl Store {
     ///
     /// # Errors
     /// `StorageFailed`, `StorageFull`.
-    pub async fn rehearsal(&self, _grant: Grant) -> Result<Rehearsal, Error> {
+    pub async fn rehearsal(&self, _grant: Grant) -> Result<DryRun, Error> {
         let path = self.path.clone();
-        let begun = spawn_blocking(move || Rehearsal::begin(&path)).await;
+        let begun = spawn_blocking(move || DryRun::begin(&path)).await;
         begun.map_err(|_| Error::Internal)?
     }
 
@@ -95,10 +95,10 @@ impl Store {
     /// Those of every read; `StorageFailed`, `StorageFull`.
     pub async fn rehearse(
         &self,
-        rehearsal: Rehearsal,
+        rehearsal: DryRun,
         mode: BulkMode,
         items: Vec<BulkItem>,
-    ) -> Result<(Rehearsal, Outcomes), Error> {
+    ) -> Result<(DryRun, Outcomes), Error> {
         let readers = self.readers.clone();
         let rehearsed = spawn_blocking(move || {
             let book = readers.connection()?;
@@ -123,8 +123,8 @@ impl Database {
     ///
     /// # Errors
     /// `StorageFailed`, `StorageFull`.
-    pub fn rehearsal(&self) -> Result<Rehearsal, Error> {
-        Rehearsal::begin(self.path())
+    pub fn rehearsal(&self) -> Result<DryRun, Error> {
+        DryRun::begin(self.path())
     }
 
     /// Does to a dry run what [`Database::import`] would do to the address book.
@@ -133,7 +133,7 @@ impl Database {
     /// `StorageUnreadable`, `StorageFailed`, `StorageFull`.
     pub fn rehearse(
         &self,
-        rehearsal: &Rehearsal,
+        rehearsal: &DryRun,
         mode: BulkMode,
         items: Vec<BulkItem>,
     ) -> Result<Outcomes, Error> {
@@ -144,17 +144,17 @@ impl Database {
 /// A dry run: an address book of its own, on the disk and without a name, that
 /// holds what the rows so far named, as it was and as they would have left it.
 /// Nobody waits for it, and what is stored meanwhile it may see or not.
-pub struct Rehearsal {
+pub struct DryRun {
     scratch: Connection,
 }
 
-impl Rehearsal {
+impl DryRun {
     fn begin(book: &std::path::Path) -> Result<Self, Error> {
         let failed = |error: rusqlite::Error| {
             failure::log(&error, "a dry run could not begin");
             classify(&error)
         };
-        let path = files::passing_beside(book);
+        let path = files::temporary_beside(book);
         let unwritable = |error: std::io::Error| {
             log::error!(error:% = error; "a dry run could not begin");
             Error::StorageFailed

@@ -9,8 +9,9 @@ use super::transaction::Transaction;
 use super::{Store, groups};
 use crate::contact::{Alias, ContactId, ContactView};
 use crate::error::Error;
-use crate::group::{GroupId, GroupName, MemberChange, MemberOutcome, Membership};
+use crate::group::{GroupId, GroupName, Membership};
 use crate::key::Grant;
+use crate::membership::{MemberChange, MemberOutcome};
 use crate::selection::Selection;
 
 const CONTACT: &str = "SELECT id FROM contacts WHERE alias = ?1";

@@ -39,7 +39,7 @@ pub use contacts::ContactKey;
 pub use database::Database;
 pub use export::{ExportError, Spool};
 pub use file::{OpenError, ServerLock, locate};
-pub use import::{ImportTurn, Rehearsal};
+pub use import::{DryRun, ImportPermit};
 pub use list::Listed;
 pub use readers::Snapshot;
 

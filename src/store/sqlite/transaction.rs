@@ -91,7 +91,7 @@ impl<'c> Transaction<'c> {
 
     /// Does `work` and keeps it only if it is worth it; else it leaves nothing
     /// behind but its result. One at a time.
-    pub(super) fn tentatively<T>(
+    pub(super) fn within_savepoint<T>(
         &self,
         work: impl FnOnce() -> Result<T, Failure>,
         is_kept: impl FnOnce(&T) -> bool,

@@ -1,0 +1,214 @@
+//! What can be wrong with something that was sent: one variant, one message.
+
+/// What is wrong with something that was sent: one variant, one message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what its variant means")]
+pub enum Invalid {
+    #[error("Request body is not valid JSON")]
+    BodyNotJson,
+    #[error("Request body could not be read")]
+    BodyUnreadable,
+    #[error("Request body must be a JSON object")]
+    BodyNotObject,
+    #[error("Unknown field: {0}")]
+    FieldUnknown(String),
+    #[error("Duplicate field: {0}")]
+    FieldTwice(String),
+
+    #[error("Idempotency-Key must be 1 to 255 visible ASCII characters, once")]
+    IdempotencyKey,
+
+    #[error("Mode must be create or upsert")]
+    BulkMode,
+    #[error("Atomic must be true or false")]
+    BulkAtomic,
+    #[error("DryRun must be true or false")]
+    BulkDryRun,
+    #[error("Contacts must be an array of 1 to 10000 objects")]
+    BulkContacts,
+    #[error("Contact must be a JSON object")]
+    ContactNotObject,
+    #[error("Alias is the same as that of contact {0} in this request")]
+    AliasOfAnother(usize),
+    #[error("Nothing was stored, contacts with errors: {0}")]
+    BulkRefused(usize),
+
+    #[error("Line {0}: {1}")]
+    FileLine(u64, Box<Invalid>),
+    #[error("The first line must name the columns alias and msisdn, separated by , or ;")]
+    ColumnsMissing,
+    #[error("Column {0} has no name")]
+    ColumnNameless(usize),
+    #[error("Duplicate column: {0}")]
+    ColumnTwice(String),
+    #[error("There must be at most 1024 columns")]
+    ColumnsTooMany,
+    #[error("Column {0} cannot be a member of meta: {1}")]
+    ColumnName(usize, Box<Invalid>),
+    #[error("The file must be text in UTF-8")]
+    FileNotText,
+    #[error("Row is not text in UTF-8")]
+    RowNotText,
+    #[error("Row is not valid JSON")]
+    RowNotJson,
+    #[error("Row must have {columns} cells, as the first line has, not {cells}")]
+    RowRagged { columns: usize, cells: usize },
+    #[error("Row must be at most 65536 bytes")]
+    RowTooLarge,
+    #[error("Row has a quote that is never closed")]
+    QuoteOpen,
+
+    #[error("Parameter mode must be create or upsert")]
+    ImportMode,
+    #[error("Parameter dryRun must be true or false")]
+    ImportDryRun,
+
+    #[error("Recipients must be an array of 1 to 10000 strings")]
+    Recipients,
+    #[error("Text must be a string of 1 to 4096 characters")]
+    Text,
+    #[error("The answer would be larger than 33554432 bytes, send fewer recipients at once")]
+    AnswerTooLarge,
+
+    #[error("Nothing to update")]
+    NothingToUpdate,
+    #[error("Alias must equal the alias in the path")]
+    AliasNotOfPath,
+
+    #[error("Query parameters must be UTF-8")]
+    QueryNotText,
+    #[error("Unknown parameter: {0}")]
+    ParameterUnknown(String),
+    #[error("Duplicate parameter: {0}")]
+    ParameterTwice(String),
+    #[error("Parameter sortField must be created_on, alias or msisdn")]
+    SortField,
+    #[error("Parameter sortDir must be ASC or DESC")]
+    SortDir,
+    #[error("Parameter offset must be a whole number, 0 or more")]
+    Offset,
+    #[error("Parameter limit must be a whole number from 1 to 1000")]
+    Limit,
+    #[error("Parameter aliasPrefix must be 1 to 128 characters")]
+    AliasPrefix,
+    #[error("Parameter search must be 1 to 128 characters")]
+    Search,
+    #[error("Parameter group must be the id of a group")]
+    GroupFilter,
+    #[error("Parameter meta.NAME may be given for at most 16 names")]
+    MetaFilters,
+    #[error("Parameter include must be meta")]
+    Include,
+    #[error("Parameter cursor does not belong to this list")]
+    CursorUnknown,
+    #[error("Parameter cursor cannot be combined with offset")]
+    CursorWithOffset,
+
+    #[error("Alias must be a string")]
+    AliasNotString,
+    #[error("Alias is required")]
+    AliasMissing,
+    #[error("Alias must be at most 128 characters")]
+    AliasTooLong,
+    #[error("Alias contains characters that are not allowed")]
+    AliasCharacters,
+
+    #[error("Msisdn must be a string")]
+    MsisdnNotString,
+    #[error("Msisdn is required")]
+    MsisdnMissing,
+    #[error("Msisdn must be a phone number in international format")]
+    MsisdnFormat,
+
+    #[error("Meta is not valid JSON")]
+    MetaNotJson,
+    #[error("Meta must be an object")]
+    MetaNotObject,
+    #[error("Meta must have at most 64 members")]
+    MetaTooManyMembers,
+    #[error("Meta must not have an empty name")]
+    MetaNameEmpty,
+    #[error("Meta names must be at most 64 characters")]
+    MetaNameTooLong,
+    #[error("Meta must not have the same name twice: {0}")]
+    MetaNameTwice(String),
+    #[error("Meta must be at most 8 levels deep")]
+    MetaTooDeep,
+    #[error("Meta must be at most 16384 bytes of compact JSON")]
+    MetaTooLarge,
+    #[error("Meta must not contain the character U+0000")]
+    MetaNul,
+    #[error("Meta must not contain a lone surrogate")]
+    MetaLoneSurrogate,
+
+    #[error("Name must be a string")]
+    GroupNameNotString,
+    #[error("Name is required")]
+    GroupNameMissing,
+    #[error("Name must be at most 128 characters")]
+    GroupNameTooLong,
+    #[error("Name contains characters that are not allowed")]
+    GroupNameCharacters,
+
+    #[error("Add must be an array of strings")]
+    MembersToAdd,
+    #[error("Remove must be an array of strings")]
+    MembersToRemove,
+    #[error("Add and remove must have 1 to 10000 aliases together")]
+    MembersCount,
+
+    #[error("Key name is required")]
+    KeyNameMissing,
+    #[error("Key name must be at most 128 characters")]
+    KeyNameTooLong,
+    #[error("Key name contains characters that are not allowed")]
+    KeyNameCharacters,
+    #[error("Key name must be a string")]
+    KeyNameNotString,
+    #[error("Permissions must be an array of strings")]
+    PermissionsNotStrings,
+    #[error("Expires_on must be a time such as 2025-11-10T20:15:12.000Z")]
+    ExpiryNotTime,
+    #[error("Expires_on must be in the future")]
+    ExpiryPast,
+    #[error("Allowed_ips must be an array of strings")]
+    AddressRangesNotStrings,
+    #[error("Allowed_ips must have at most 64 entries")]
+    AddressRangesTooMany,
+    #[error("Allowed_ips has an entry that is no address range: {0}")]
+    AddressRange(String),
+    #[error("Rate_limit must be a whole number from 1 to 1000000")]
+    RateLimit,
+    #[error("OverlapSeconds must be a whole number from 0 to 2592000")]
+    Overlap,
+    #[error("Parameter force must be true or false")]
+    Force,
+    #[error("Unknown permission: {0}")]
+    PermissionUnknown(String),
+    #[error("At least one permission is required")]
+    PermissionsMissing,
+}
+
+impl Invalid {
+    /// The field of a contact that is wrong, where it is one of them alone.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::AliasNotString
+            | Self::AliasMissing
+            | Self::AliasTooLong
+            | Self::AliasCharacters => Some("alias"),
+            Self::MsisdnNotString | Self::MsisdnMissing | Self::MsisdnFormat => Some("msisdn"),
+            Self::MetaNotJson
+            | Self::MetaNotObject
+            | Self::MetaTooManyMembers
+            | Self::MetaNameEmpty
+            | Self::MetaNameTooLong
+            | Self::MetaNameTwice(_)
+            | Self::MetaTooDeep
+            | Self::MetaTooLarge
+            | Self::MetaNul
+            | Self::MetaLoneSurrogate => Some("meta"),
+            _ => None,
+        }
+    }
+}
