@@ -35,6 +35,7 @@ pub mod transfer;
 
 pub mod files;
 pub mod keyring;
+pub mod permits;
 pub mod store;
 
 pub mod http;
