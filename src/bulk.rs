@@ -1,7 +1,7 @@
 //! Many contacts in one request: how they are stored, and what came of each.
 
 use crate::change::Outcome;
-use crate::contact::{ContactId, NewContact};
+use crate::contact::ContactId;
 use crate::error::Error;
 
 /// Whether a contact that is there already is an error or a change.
@@ -24,13 +24,15 @@ pub struct BulkOrder {
     pub dry_run: bool,
 }
 
-/// A contact of a request and its place in it.
-#[derive(Clone, Debug)]
-pub struct BulkItem {
-    /// Counted from 0.
-    pub index: usize,
-    /// What is to be stored.
-    pub contact: NewContact,
+impl BulkOrder {
+    /// Each by itself, for good.
+    pub fn each(mode: BulkMode) -> Self {
+        Self {
+            mode,
+            atomic: false,
+            dry_run: false,
+        }
+    }
 }
 
 /// What came of one contact.

@@ -187,6 +187,17 @@ pub struct FullContact {
     pub groups: Vec<Membership>,
 }
 
+/// What names one contact.
+#[derive(Clone, Debug)]
+pub enum ContactKey {
+    /// Its id.
+    Id(ContactId),
+    /// Its alias.
+    Alias(Alias),
+    /// Its number, as long as no other contact has it.
+    Msisdn(Msisdn),
+}
+
 /// A stored contact where it lies: what lists read row by row, and what answers
 /// show of any.
 #[derive(Clone, Copy, Debug)]

@@ -62,10 +62,6 @@ pub enum Page {
     After(Option<Position>),
 }
 
-/// Rows of a list that is read without a hop to a thread that may block: the hop
-/// costs as much as a few dozen.
-const SHORT_ROWS_MAX: u64 = 200;
-
 /// A whole list request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
@@ -81,14 +77,23 @@ pub struct Selection {
     pub with_meta: bool,
 }
 
-impl Selection {
-    /// Whether it takes few steps to read, whatever the book holds.
-    pub fn is_short(&self) -> bool {
-        let skipped = match &self.page {
-            Page::Offset(skipped) => *skipped,
-            Page::After(_) => 0,
+/// What else there is to say of a list.
+#[derive(Debug)]
+pub struct Listed {
+    /// How many there are in all, where the page is an offset.
+    pub total: Option<u64>,
+    /// Where the following page begins, where there is one.
+    pub next: Option<Position>,
+}
+
+impl Listed {
+    /// Of a list that has nothing.
+    pub fn nothing(page: &Page) -> Self {
+        let total = match page {
+            Page::Offset(_) => Some(0),
+            Page::After(_) => None,
         };
-        self.filters.is_empty() && skipped.saturating_add(self.limit.into()) <= SHORT_ROWS_MAX
+        Self { total, next: None }
     }
 }
 

@@ -4,14 +4,16 @@
 mod cells;
 mod columns;
 mod csv;
+mod file;
 mod ndjson;
 mod tally;
 mod write;
 
 use std::io::{self, BufRead};
 
+pub use file::{ContactsFile, ExportError, Spool, SpoolWriter};
 pub use tally::{RowError, Summary, Tally};
-pub use write::Writer;
+use write::Writer;
 
 use crate::contact::NewContact;
 use crate::invalid::Invalid;

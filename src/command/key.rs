@@ -12,7 +12,7 @@ use crate::invalid::Invalid;
 use crate::key::{ApiKey, KeyChange, KeyState, KeyTerms, OVERLAP_MAX};
 use crate::moment::Moment;
 use crate::permission::PermissionSet;
-use crate::store::{Database, locate};
+use crate::store::{Operator, locate};
 use crate::token::{KeyId, NewSecret};
 
 /// Makes, shows, changes or revokes keys, whether a server runs on the file or not.
@@ -30,12 +30,12 @@ pub fn key(verb: &KeyVerb) -> Result<(), CommandError> {
     }
 }
 
-fn open(argument: &DatabaseArgument) -> Result<Database, CommandError> {
-    Ok(Database::open_or_create(&locate(&argument.path)?, None)?)
+fn open(argument: &DatabaseArgument) -> Result<Operator, CommandError> {
+    Ok(Operator::open_or_create(&locate(&argument.path)?, None)?)
 }
 
 /// Opens the file and reads the id; a whole token given by mistake is not repeated.
-fn open_named(named: &KeyNamed) -> Result<(Database, KeyId), CommandError> {
+fn open_named(named: &KeyNamed) -> Result<(Operator, KeyId), CommandError> {
     let id = KeyId::parse(&named.id).ok_or(CommandError::NoKeyId)?;
     Ok((open(&named.database)?, id))
 }
@@ -48,11 +48,11 @@ fn create(arguments: &KeyCreate) -> Result<(), CommandError> {
         allowed_ips: ranges(&arguments.allowed_ips)?,
         rate_limit: arguments.rate_limit,
     };
-    let mut database = open(&arguments.database)?;
+    let mut operator = open(&arguments.database)?;
     let secret = NewSecret::generate()?;
-    database.create_key(&secret, &terms)?;
+    operator.create_key(&secret, &terms)?;
     print_token(&secret).or_else(|error| {
-        database.revoke_key(secret.token.id())?;
+        operator.revoke_key(secret.token.id())?;
         Err(CommandError::TokenUnprinted(error))
     })
 }
@@ -81,8 +81,8 @@ fn update(arguments: &KeyUpdate) -> Result<(), CommandError> {
     if change.is_empty() {
         return Err(Invalid::NothingToUpdate.into());
     }
-    let (mut database, id) = open_named(&arguments.named)?;
-    let key = database.update_key(id, change)?;
+    let (mut operator, id) = open_named(&arguments.named)?;
+    let key = operator.update_key(id, change)?;
     print_json(&Listed::of(&key, Moment::now()))
 }
 
@@ -90,12 +90,12 @@ fn rotate(arguments: &KeyRotate) -> Result<(), CommandError> {
     if arguments.overlap > OVERLAP_MAX {
         return Err(CommandError::OverlapTooLong);
     }
-    let (mut database, id) = open_named(&arguments.named)?;
-    let old = database.key(id)?;
+    let (mut operator, id) = open_named(&arguments.named)?;
+    let old = operator.key(id)?;
     let secret = NewSecret::generate()?;
-    database.rotate_key(id, &secret, arguments.overlap)?;
+    operator.rotate_key(id, &secret, arguments.overlap)?;
     print_token(&secret).or_else(|error| {
-        database.undo_rotation(&old, secret.token.id())?;
+        operator.undo_rotation(&old, secret.token.id())?;
         Err(CommandError::TokenUnprinted(error))
     })
 }
@@ -118,8 +118,8 @@ fn ranges(texts: &[String]) -> Result<AddressRanges, Invalid> {
 }
 
 fn show(named: &KeyNamed) -> Result<(), CommandError> {
-    let (database, id) = open_named(named)?;
-    print_json(&Listed::of(&database.key(id)?, Moment::now()))
+    let (operator, id) = open_named(named)?;
+    print_json(&Listed::of(&operator.key(id)?, Moment::now()))
 }
 
 fn list(arguments: &KeyList) -> Result<(), CommandError> {
@@ -185,6 +185,6 @@ fn row(key: &ApiKey, now: Moment) -> [String; 5] {
 }
 
 fn revoke(named: &KeyNamed) -> Result<(), CommandError> {
-    let (mut database, id) = open_named(named)?;
-    Ok(database.revoke_key(id)?)
+    let (mut operator, id) = open_named(named)?;
+    Ok(operator.revoke_key(id)?)
 }

@@ -15,7 +15,7 @@ use crate::files;
 use crate::http::{self, State};
 use crate::key::{KeyName, KeyTerms};
 use crate::permission::PermissionSet;
-use crate::store::{Database, ServerLock, Store, locate};
+use crate::store::{Operator, ServerLock, Store, locate};
 use crate::token::NewSecret;
 
 const INITIAL_KEY_FILE: &str = "initial-api-key";
@@ -41,9 +41,9 @@ pub fn serve(
     let address = listener.local_addr().map_err(failed)?;
     let path = locate(&arguments.database.path)?;
     let lock = ServerLock::take(&path)?;
-    let mut database = Database::open_or_create(&path, Some(&lock))?;
-    if !arguments.no_initial_key && database.has_no_key()? {
-        make_initial_key(&mut database, address)?;
+    let mut operator = Operator::open_or_create(&path, Some(&lock))?;
+    if !arguments.no_initial_key && operator.has_no_key()? {
+        make_initial_key(&mut operator, address)?;
     }
     // A connection takes two descriptors; as many as the system grants.
     if let Err(error) = rlimit::increase_nofile_limit(FILES_MAX) {
@@ -51,7 +51,7 @@ pub fn serve(
     }
     // A worker reads inline, one connection at a time.
     let workers = available_parallelism().map_or(1, usize::from);
-    let store = Arc::new(Store::start(database, workers)?);
+    let store = Arc::new(Store::start(operator, workers)?);
     let state = State::new(Arc::clone(&store), trusted_proxies);
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
@@ -70,8 +70,8 @@ pub type ServeFuture = std::pin::Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
 /// Makes a key with every permission and leaves it in a file: no log, terminal
 /// or process list ever shows it.
-fn make_initial_key(database: &mut Database, address: SocketAddr) -> Result<(), CommandError> {
-    let path = database.path().with_file_name(INITIAL_KEY_FILE);
+fn make_initial_key(operator: &mut Operator, address: SocketAddr) -> Result<(), CommandError> {
+    let path = operator.path().with_file_name(INITIAL_KEY_FILE);
     let secret = NewSecret::generate()?;
     let terms = KeyTerms {
         name: KeyName::parse("initial")?,
@@ -90,7 +90,7 @@ fn make_initial_key(database: &mut Database, address: SocketAddr) -> Result<(), 
         .and_then(|()| file.sync_all())
         .and_then(|()| files::sync_directory_of(&path))
         .map_err(|source| key_file_error(&path, source))
-        .and_then(|()| Ok(database.create_first_key(&secret, &terms)?));
+        .and_then(|()| Ok(operator.create_first_key(&secret, &terms)?));
     match made {
         Ok(true) => announce(&path, address),
         Err(CommandError::Operation(Error::OutcomeUnknown)) => made.map(|_| ()),

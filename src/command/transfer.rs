@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use super::progress::Progress;
-use crate::bulk::{BulkItem, BulkMode, ItemOutcome};
+use crate::bulk::{BulkMode, ItemOutcome};
 use crate::cli::{Export, FileFormat, Import, ImportMode};
+use crate::contact::NewContact;
 use crate::error::Error;
 use crate::files;
 use crate::invalid::Invalid;
-use crate::store::{Database, DryRun, ExportError, locate};
-use crate::transfer::{Format, Row, RowError, Rows, Tally, Unreadable};
+use crate::store::{DryRun, Operator, locate};
+use crate::transfer::{
+    ContactsFile, ExportError, Format, Row, RowError, Rows, SpoolWriter, Tally, Unreadable,
+};
 
 /// Stands for a standard stream in place of a file.
 const STREAM: &str = "-";
@@ -82,7 +85,9 @@ fn import_rows(
         if batch.is_empty() {
             return Ok(());
         }
-        let outcomes = target.store(Tally::items(&batch)).map_err(Ended::Store)?;
+        let outcomes = target
+            .store(Tally::contacts(&batch))
+            .map_err(Ended::Store)?;
         let mut kept = Ok(());
         tally.add(&batch, outcomes, |row, error| {
             progress.tell(&line_of(error));
@@ -167,21 +172,21 @@ fn format(format: FileFormat) -> Format {
 
 /// Where the rows of an import go.
 struct Target {
-    database: Database,
-    rehearsal: Option<DryRun>,
+    operator: Operator,
+    dry_run: Option<DryRun>,
     mode: BulkMode,
 }
 
 impl Target {
     fn open(path: &Path, arguments: &Import) -> Result<Self, CommandError> {
-        let database = Database::open_or_create(path, None)?;
-        let rehearsal = match arguments.dry_run {
-            true => Some(database.rehearsal()?),
+        let operator = Operator::open_or_create(path, None)?;
+        let dry_run = match arguments.dry_run {
+            true => Some(operator.dry_run()?),
             false => None,
         };
         Ok(Self {
-            database,
-            rehearsal,
+            operator,
+            dry_run,
             mode: match arguments.mode {
                 ImportMode::Create => BulkMode::Create,
                 ImportMode::Upsert => BulkMode::Upsert,
@@ -189,10 +194,10 @@ impl Target {
         })
     }
 
-    fn store(&mut self, items: Vec<BulkItem>) -> Result<Vec<(usize, ItemOutcome)>, Error> {
-        match &self.rehearsal {
-            Some(rehearsal) => self.database.rehearse(rehearsal, self.mode, items),
-            None => self.database.import(self.mode, items),
+    fn store(&mut self, contacts: Vec<NewContact>) -> Result<Vec<ItemOutcome>, Error> {
+        match &self.dry_run {
+            Some(dry_run) => dry_run.import_blocking(self.mode, contacts),
+            None => self.operator.import(self.mode, contacts),
         }
     }
 }
@@ -271,26 +276,41 @@ fn append_line(line: &[u8], bytes: &mut Vec<u8>) {
 pub fn export(arguments: &Export) -> Result<(), CommandError> {
     let path = locate(&arguments.database.path)?;
     needs_file(&path)?;
-    let database = Database::open_or_create(&path, None)?;
+    let operator = Operator::open_or_create(&path, None)?;
     let format = format(arguments.format);
-    let mut progress = Progress::of(Some(database.contact_count()?));
+    let mut progress = Progress::of(Some(operator.contact_count()?));
     let exported = if arguments.file.as_os_str() == STREAM {
-        export_to_stream(&database, format, &mut progress)
+        export_to_stream(&operator, format, &mut progress)
     } else {
-        export_to_file(&database, format, &arguments.file, &mut progress)
+        export_to_file(&operator, format, &arguments.file, &mut progress)
     };
     progress.finish();
     exported
 }
 
-/// Spools first: a reader that is slow does not keep the log from being reset.
+/// A file whose rows are told to `progress`.
+fn contacts_file<W: Write>(
+    format: Format,
+    out: W,
+    progress: &mut Progress,
+) -> ContactsFile<W, impl FnMut(u64) -> bool> {
+    ContactsFile::new(format, out, |rows| {
+        progress.advance(rows, rows);
+        true
+    })
+}
+
+/// Spools first: a reader that is slow does not keep the WAL from being reset.
 fn export_to_stream(
-    database: &Database,
+    operator: &Operator,
     format: Format,
     progress: &mut Progress,
 ) -> Result<(), CommandError> {
-    let spool = database.spool(format, |rows| progress.advance(rows, rows));
-    let spool = spool.map_err(|error| failed(database.path(), error))?;
+    let file = operator.temporary_file().map(SpoolWriter::new);
+    let file = file.map_err(|source| CommandError::file(operator.path(), source))?;
+    let exported = operator.export(contacts_file(format, file, progress));
+    let spool = exported.map_err(|error| failed(operator.path(), error))?;
+    let spool = spool.finish();
     let mut out = stdout().lock();
     let mut sent = 0;
     while sent < spool.bytes() {
@@ -304,7 +324,7 @@ fn export_to_stream(
 
 /// Writes under another name, so that half an export never stands under its own.
 fn export_to_file(
-    database: &Database,
+    operator: &Operator,
     format: Format,
     path: &Path,
     progress: &mut Progress,
@@ -312,15 +332,15 @@ fn export_to_file(
     if path.exists() && !path.is_file() {
         return Err(CommandError::NoFile(path.to_owned()));
     }
-    if database.is_made_of(path) {
+    if operator.is_made_of(path) {
         return Err(CommandError::OwnFile(path.to_owned()));
     }
     let draft = files::temporary_beside(path);
     let file = files::create_private(&draft);
     let mut file = file.map_err(|source| CommandError::file(path, source))?;
-    let written = database
-        .export(format, &mut file, |rows| progress.advance(rows, rows))
-        .and_then(|()| Ok(file.sync_all()?))
+    let written = operator
+        .export(contacts_file(format, &mut file, progress))
+        .and_then(|file| Ok(file.sync_all()?))
         .and_then(|()| Ok(fs::rename(&draft, path)?))
         .and_then(|()| Ok(files::sync_directory_of(path)?));
     if written.is_err() {

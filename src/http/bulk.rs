@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -12,7 +11,7 @@ use super::gate::auth::{Allowed, CreateContacts, PutContacts};
 use super::wire::body::{JsonBody, off_the_worker};
 use super::wire::envelope::{ErrorBody, Refusal};
 use super::wire::idempotency::{once, remembered, replay};
-use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
+use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
 use crate::change::Outcome;
 use crate::contact::{Alias, ContactId, NewContact};
 use crate::error::Error;
@@ -27,9 +26,6 @@ use crate::store::Store;
 const BULK_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Contacts of one request.
 const CONTACTS_MAX: usize = 10_000;
-/// Contacts of one transaction, where a request need not be one: single writes
-/// are served between two of them.
-const CONTACTS_AT_ONCE_MAX: usize = 500;
 
 /// The fields of a request with many contacts.
 const BULK_FIELDS: [&str; 4] = ["mode", "atomic", "dryRun", "contacts"];
@@ -41,15 +37,12 @@ pub(super) async fn bulk(
     request: HttpRequest,
     body: BulkBody,
 ) -> Result<HttpResponse, Refusal> {
-    let _turn = body.turn();
+    let _permit = body.turn();
     let once = once(request.headers(), "bulk", body.bytes())?;
     let (order, body) = off_the_worker(move || Ok((parse_order(&body)?, body))).await?;
     let grant = match order.mode {
         BulkMode::Create => allowed.grant(),
-        BulkMode::Upsert => {
-            let wider = Allowed::<PutContacts>::from_request(&request, &mut Payload::None);
-            wider.into_inner()?.grant()
-        }
+        BulkMode::Upsert => allowed.widened::<PutContacts>()?,
     };
     let contacts = off_the_worker(move || parse_contacts(&body)).await?;
     store_and_answer(allowed.store(), grant, once, order, contacts).await
@@ -63,7 +56,7 @@ async fn store_and_answer(
     contacts: Vec<SentContact>,
 ) -> Result<HttpResponse, Refusal> {
     let results = Results::of(&contacts);
-    let items: Vec<BulkItem> = valid(contacts);
+    let contacts = valid(contacts);
     // What will be refused as a whole is still tried, to explain every bad one.
     let tried = BulkOrder {
         dry_run: order.dry_run || (order.atomic && results.wrong() > 0),
@@ -71,46 +64,14 @@ async fn store_and_answer(
     };
     // A dry run writes nothing that could happen twice.
     let Some(once) = once.filter(|_| !order.dry_run) else {
-        let outcomes = store_items(store, grant, tried, items).await?;
+        let outcomes = store.store_contacts(grant, tried, contacts).await?;
         return Ok(results.with(outcomes).answer(order));
     };
-    let render = move |outcomes: Result<Vec<(usize, ItemOutcome)>, Error>| {
+    let render = move |outcomes: Result<Vec<ItemOutcome>, Error>| {
         remembered(outcomes.map(|outcomes| results.with(outcomes).answer(order)))
     };
-    let answer = store.create_contacts_once(grant, once, tried, items, render);
+    let answer = store.store_contacts_once(grant, once, tried, contacts, render);
     Ok(replay(answer.await?))
-}
-
-/// Stores the items: in one transaction where it has to be one, else in several.
-/// What fails as a whole before anything was stored fails the request.
-async fn store_items(
-    store: &Store,
-    grant: Grant,
-    order: BulkOrder,
-    mut items: Vec<BulkItem>,
-) -> Result<Vec<(usize, ItemOutcome)>, Error> {
-    if order.atomic || order.dry_run {
-        return store.create_contacts(grant, order, items).await;
-    }
-    let mut outcomes = Vec::with_capacity(items.len());
-    while !items.is_empty() {
-        let rest = items.split_off(items.len().min(CONTACTS_AT_ONCE_MAX));
-        let indices: Vec<usize> = items.iter().map(|item| item.index).collect();
-        match store.create_contacts(grant, order, items).await {
-            Ok(stored) => outcomes.extend(stored),
-            Err(error) if outcomes.is_empty() && error != Error::OutcomeUnknown => {
-                return Err(error);
-            }
-            Err(error) => {
-                outcomes.extend(indices.into_iter().map(|index| (index, Err(error.clone()))));
-                let untried = rest.iter().map(|item| (item.index, Err(Error::NotTried)));
-                outcomes.extend(untried);
-                return Ok(outcomes);
-            }
-        }
-        items = rest;
-    }
-    Ok(outcomes)
 }
 
 /// A contact as it was sent, or what is wrong with it; beside it its alias,
@@ -175,16 +136,10 @@ fn alias_of(value: &RawValue) -> Option<Alias> {
     Alias::parse(&text).ok()
 }
 
-fn valid(contacts: Vec<SentContact>) -> Vec<BulkItem> {
-    let contacts = contacts.into_iter().enumerate();
-    contacts
-        .filter_map(|(index, (_, contact))| {
-            Some(BulkItem {
-                index,
-                contact: contact.ok()?,
-            })
-        })
-        .collect()
+/// The contacts that can be stored, in the order of the request.
+fn valid(contacts: Vec<SentContact>) -> Vec<NewContact> {
+    let contacts = contacts.into_iter().filter_map(|(_, contact)| contact.ok());
+    contacts.collect()
 }
 
 /// What came of each contact, in the order of the request.
@@ -207,9 +162,12 @@ impl Results {
         Self(results.collect())
     }
 
-    fn with(mut self, outcomes: Vec<(usize, ItemOutcome)>) -> Self {
-        for (index, outcome) in outcomes {
-            self.0[index].outcome = outcome;
+    /// Takes what came of the contacts that could be stored, in their order.
+    fn with(mut self, outcomes: Vec<ItemOutcome>) -> Self {
+        let tried = self.0.iter_mut();
+        let tried = tried.filter(|result| result.outcome == Err(Error::NotTried));
+        for (result, outcome) in tried.zip(outcomes) {
+            result.outcome = outcome;
         }
         self
     }

@@ -14,7 +14,7 @@ use super::wire::idempotency::{once, remembered, replay};
 use super::wire::record::{write_contact, write_full_contact};
 use super::wire::segment::Segment;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
-use crate::contact::{Alias, ContactId, FullContact, Msisdn, NewContact};
+use crate::contact::{Alias, ContactId, ContactKey, FullContact, Msisdn, NewContact};
 use crate::error::Error;
 use crate::fields::{
     CONTACT_FIELDS as FIELDS, optional_meta, optional_meta_patch, parse_contact, present,
@@ -22,7 +22,6 @@ use crate::fields::{
 };
 use crate::invalid::Invalid;
 use crate::meta::Meta;
-use crate::store::ContactKey;
 
 /// Bytes of one contact's body.
 const CONTACT_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -56,7 +55,7 @@ pub(super) async fn get_by_id(
     request: HttpRequest,
 ) -> Answer {
     let id = id.parse(ContactId::parse).ok_or(Error::ContactNotFound)?;
-    get(&allowed, &ContactKey::Id(id), &request)
+    get(&allowed, &ContactKey::Id(id), &request).await
 }
 
 pub(super) async fn get_by_alias(
@@ -67,11 +66,11 @@ pub(super) async fn get_by_alias(
     let alias = alias
         .parse(|text| Alias::parse(text).ok())
         .ok_or(Error::ContactNotFound)?;
-    get(&allowed, &ContactKey::Alias(alias), &request)
+    get(&allowed, &ContactKey::Alias(alias), &request).await
 }
 
-fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRequest) -> Answer {
-    let full = allowed.snapshot()?.contact(allowed.grant(), key)?;
+async fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRequest) -> Answer {
+    let full = allowed.snapshot()?.contact(allowed.grant(), key).await?;
     let version = Version::of(&full);
     let mut answer = if names_version(request.headers(), &IF_NONE_MATCH, version) {
         HttpResponse::NotModified().finish()

@@ -38,7 +38,7 @@ pub(super) async fn list(allowed: Allowed<ReadGroups>, request: HttpRequest) -> 
 
 pub(super) async fn get(allowed: Allowed<ReadGroups>, id: Segment) -> Answer {
     let id = id.parse(GroupId::parse).ok_or(Error::GroupNotFound)?;
-    let group = allowed.snapshot()?.group(allowed.grant(), id)?;
+    let group = allowed.snapshot()?.group(allowed.grant(), id).await?;
     Ok(envelope::one(GroupRecord::of(&group)))
 }
 

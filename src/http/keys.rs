@@ -36,7 +36,7 @@ type Answer = Result<HttpResponse, Refusal>;
 
 /// Tells a client which key it holds.
 pub(super) async fn test(allowed: Allowed<AnyKey>) -> Answer {
-    let key = allowed.snapshot()?.own_key(allowed.grant())?;
+    let key = allowed.snapshot()?.own_key(allowed.grant()).await?;
     Ok(envelope::one(OwnKeyRecord::of(&key)))
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn list(allowed: Allowed<ReadApiKeys>, request: HttpRequest) ->
 
 pub(super) async fn get(allowed: Allowed<ReadApiKeys>, id: Segment) -> Answer {
     let id = id.parse(KeyId::parse).ok_or(Error::KeyNotFound)?;
-    let key = allowed.snapshot()?.key(allowed.grant(), id)?;
+    let key = allowed.snapshot()?.key(allowed.grant(), id).await?;
     Ok(envelope::one(KeyRecord::of(&key)))
 }
 

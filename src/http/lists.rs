@@ -6,8 +6,7 @@ use super::gate::auth::{Allowed, ReadContacts};
 use super::wire::envelope::{self, Refusal};
 use super::wire::query::Query;
 use super::wire::record::write_next_contact;
-use crate::selection::{Page, Selection};
-use crate::store::Listed;
+use crate::selection::{Listed, Page, Selection};
 
 pub(super) async fn list(
     allowed: Allowed<ReadContacts>,
@@ -15,15 +14,9 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Refusal> {
     let selection = Query::parse(request.query_string())?.into_selection()?;
     let (grant, begun) = (allowed.grant(), envelope::begin_many(selection.limit));
-    let (json, listed) = if selection.is_short() {
-        let snapshot = allowed.snapshot()?;
-        snapshot.contacts(grant, &selection, begun, write_next_contact)?
-    } else {
-        let store = allowed.store();
-        store
-            .contacts(grant, selection.clone(), begun, write_next_contact)
-            .await?
-    };
+    let snapshot = allowed.snapshot()?;
+    let listed = snapshot.contacts(grant, &selection, begun, write_next_contact);
+    let (json, listed) = listed.await?;
     Ok(answer(json, &listed, &selection))
 }
 

@@ -1,7 +1,5 @@
 //! The calls about the members of one group.
 
-use std::iter::repeat_n;
-
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -17,16 +15,12 @@ use crate::error::Error;
 use crate::fields::present;
 use crate::group::GroupId;
 use crate::invalid::Invalid;
-use crate::key::Grant;
 use crate::membership::{MemberChange, MemberOutcome};
-use crate::store::Store;
 
 /// Bytes of a body with many aliases.
 const MEMBERS_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Aliases of one request.
 const ALIASES_MAX: usize = 10_000;
-/// Aliases of one transaction: single writes are served between two of them.
-const ALIASES_AT_ONCE_MAX: usize = 500;
 
 type MembersBody = JsonBody<MEMBERS_BODY_BYTES_MAX>;
 type Answer = Result<HttpResponse, Refusal>;
@@ -59,7 +53,8 @@ pub(super) async fn change(
     let sent = off_the_worker(move || parse(&body)).await?;
     let id = GroupId::parse(&id).ok_or(Error::GroupNotFound)?;
     let changes = sent.iter().filter_map(|one| one.change.clone()).collect();
-    let outcomes = store_changes(allowed.store(), allowed.grant(), id, changes).await?;
+    let store = allowed.store();
+    let outcomes = store.change_members(allowed.grant(), id, changes).await?;
     Ok(HttpResponse::Ok().json(Changed {
         success: true,
         results: results(&sent, outcomes),
@@ -95,36 +90,6 @@ fn aliases(value: Option<&RawValue>) -> Option<Vec<String>> {
     match present(value) {
         Some(value) => serde_json::from_str(value.get()).ok(),
         None => Some(Vec::new()),
-    }
-}
-
-/// Stores the changes, a part of them in each transaction. What fails as a whole
-/// before anything was stored fails the request.
-async fn store_changes(
-    store: &Store,
-    grant: Grant,
-    group: GroupId,
-    mut changes: Vec<MemberChange>,
-) -> Result<Vec<Result<MemberOutcome, Error>>, Error> {
-    let mut outcomes = Vec::with_capacity(changes.len());
-    loop {
-        let rest = changes.split_off(changes.len().min(ALIASES_AT_ONCE_MAX));
-        let tried = changes.len();
-        match store.change_members(grant, group, changes).await {
-            Ok(stored) => outcomes.extend(stored.into_iter().map(Ok)),
-            Err(error) if outcomes.is_empty() && error != Error::OutcomeUnknown => {
-                return Err(error);
-            }
-            Err(error) => {
-                outcomes.extend(repeat_n(Err(error), tried));
-                outcomes.extend(repeat_n(Err(Error::NotTried), rest.len()));
-                return Ok(outcomes);
-            }
-        }
-        if rest.is_empty() {
-            return Ok(outcomes);
-        }
-        changes = rest;
     }
 }
 

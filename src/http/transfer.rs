@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{self, BodySize, MessageBody};
-use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{Accept, CONTENT_DISPOSITION, CONTENT_TYPE, Header};
 use actix_web::web::{self, Bytes};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -24,8 +23,12 @@ use crate::bulk::BulkMode;
 use crate::error::Error;
 use crate::invalid::Invalid;
 use crate::key::Grant;
-use crate::store::{DryRun, Spool, Store};
-use crate::transfer::{Format, Row, RowError, Rows, Summary, Tally, Unreadable};
+use crate::permits::Permitted;
+use crate::store::{DryRun, Store};
+use crate::transfer::{
+    ContactsFile, ExportError, Format, Row, RowError, Rows, Spool, SpoolWriter, Summary, Tally,
+    Unreadable,
+};
 
 /// Bytes of an export that are read and sent at once.
 const SEND_BYTES: usize = 64 * 1024;
@@ -40,8 +43,39 @@ pub(super) async fn export(allowed: Allowed<ReadContacts>, request: HttpRequest)
     if request.method() == Method::HEAD {
         return Ok(attachment(format).body(body::None::new()));
     }
-    let spool = allowed.store().export(allowed.grant(), format).await?;
+    let spool = spool(allowed.store(), allowed.grant(), format).await?;
     Ok(attachment(format).body(SpoolBody::of(spool)))
+}
+
+/// Writes the whole export first, so that a slow reader holds nobody up.
+async fn spool(store: &Store, grant: Grant, format: Format) -> Result<Permitted<Spool>, Error> {
+    let permit = store.export_permit().await?;
+    // Gone with this future, when the client is.
+    let waiting = Arc::new(());
+    let wanted = Arc::downgrade(&waiting);
+    let file = store.temporary_file().map_err(ExportError::Io);
+    let file = file.map_err(export_error)?;
+    let still_wanted = move |_| wanted.strong_count() > 0;
+    let file = ContactsFile::new(format, SpoolWriter::new(file), still_wanted);
+    let written = store.export(grant, file).await.map_err(export_error)?;
+    drop(waiting);
+    Ok(permit.tie(written.finish()))
+}
+
+fn export_error(error: ExportError) -> Error {
+    match error {
+        ExportError::Store(error) => error,
+        ExportError::Abandoned => Error::Internal,
+        ExportError::Io(error) => match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Error::NoRoomForExport,
+            _ => {
+                log::error!(error:% = error; "an export cannot be written");
+                Error::StorageUnreadable
+            }
+        },
+    }
 }
 
 /// The first format that the client names, the most wanted first; else CSV.
@@ -70,13 +104,13 @@ fn attachment(format: Format) -> HttpResponseBuilder {
 
 /// A spooled export on its way, read piece by piece where it keeps nobody waiting.
 struct SpoolBody {
-    spool: Arc<Spool>,
+    spool: Arc<Permitted<Spool>>,
     sent: u64,
     reading: Option<JoinHandle<io::Result<Vec<u8>>>>,
 }
 
 impl SpoolBody {
-    fn of(spool: Spool) -> Self {
+    fn of(spool: Permitted<Spool>) -> Self {
         Self {
             spool: Arc::new(spool),
             sent: 0,
@@ -123,13 +157,19 @@ pub(super) async fn import(
     payload: web::Payload,
 ) -> Answer {
     let (mode, dry_run) = Query::parse(request.query_string())?.into_import()?;
-    let grant = grant(&allowed, &request, mode).await?;
+    let grant = match mode {
+        BulkMode::Create => allowed.grant(),
+        BulkMode::Upsert => allowed.widened::<PutContacts>()?,
+    };
     let (format, upload) = Upload::begin(&request, payload)?;
     let store = allowed.store();
-    let _turn = store.import_permit()?;
-    let target = Target::begin(store, grant, dry_run).await?;
+    let _permit = store.import_permit()?;
+    let trial = match dry_run {
+        true => Some(store.dry_run(grant).await?),
+        false => None,
+    };
     let mut tally = Tally::default();
-    let imported = import_file(upload, format, (store, grant, mode), target, &mut tally).await;
+    let imported = import_file(upload, format, (store, grant, mode), trial, &mut tally).await;
     if imported.is_ok() {
         request.extensions_mut().insert(BodyRead);
     }
@@ -153,34 +193,20 @@ fn answer(imported: Result<(), Refusal>, tally: Tally, dry_run: bool) -> Answer 
     }
 }
 
-async fn grant(
-    allowed: &Allowed<CreateContacts>,
-    request: &HttpRequest,
-    mode: BulkMode,
-) -> Result<Grant, Refusal> {
-    Ok(match mode {
-        BulkMode::Create => allowed.grant(),
-        BulkMode::Upsert => {
-            let wider = Allowed::<PutContacts>::from_request(request, &mut Payload::None);
-            wider.into_inner()?.grant()
-        }
-    })
-}
-
 /// Receives, parses and stores, each while the others do: receiving waits for
 /// parsing, and parsing for storing.
 async fn import_file(
     upload: Upload,
     format: Format,
     order: (&Store, Grant, BulkMode),
-    target: Target,
+    trial: Option<DryRun>,
     tally: &mut Tally,
 ) -> Result<(), Refusal> {
     let (chunks, received) = upload::channel();
     let (parsed, batches) = mpsc::channel(BATCHES_MAX);
     let parsing = spawn_blocking(move || parse(format, received, &parsed));
     let mut receiving = std::pin::pin!(upload.receive(chunks));
-    let mut storing = std::pin::pin!(store_batches(batches, order, target, tally));
+    let mut storing = std::pin::pin!(store_batches(batches, order, trial, tally));
     // Where parsing or storing ends first, the rest of the body is not waited for.
     let (received, stored) = tokio::select! {
         biased;
@@ -215,38 +241,22 @@ fn parse(
 async fn store_batches(
     mut batches: mpsc::Receiver<Vec<Row>>,
     (store, grant, mode): (&Store, Grant, BulkMode),
-    mut target: Target,
+    mut trial: Option<DryRun>,
     tally: &mut Tally,
 ) -> Result<(), Error> {
     while let Some(batch) = batches.recv().await {
-        let items = Tally::items(&batch);
-        let outcomes = match target {
-            Target::Book => store.import(grant, mode, items).await?,
-            Target::DryRun(rehearsal) => {
-                let (rehearsal, outcomes) = store.rehearse(rehearsal, mode, items).await?;
-                target = Target::DryRun(rehearsal);
+        let contacts = Tally::contacts(&batch);
+        let outcomes = match trial {
+            None => store.import(grant, mode, contacts).await?,
+            Some(dry_run) => {
+                let (dry_run, outcomes) = dry_run.import(mode, contacts).await?;
+                trial = Some(dry_run);
                 outcomes
             }
         };
         tally.add(&batch, outcomes, |_, _| {});
     }
     Ok(())
-}
-
-/// Where the rows of an import go.
-enum Target {
-    Book,
-    DryRun(DryRun),
-}
-
-impl Target {
-    async fn begin(store: &Store, grant: Grant, dry_run: bool) -> Result<Self, Error> {
-        Ok(if dry_run {
-            Self::DryRun(store.rehearsal(grant).await?)
-        } else {
-            Self::Book
-        })
-    }
 }
 
 #[derive(Serialize)]

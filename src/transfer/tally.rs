@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Row;
-use crate::bulk::{BulkItem, ItemOutcome};
+use crate::bulk::ItemOutcome;
 use crate::change::Outcome;
+use crate::contact::NewContact;
 use crate::error::Error;
 
 /// Errors of rows that an answer has; the summary counts all of them.
@@ -58,21 +59,18 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// The rows of a batch that can be stored, by their place in it.
-    pub fn items(batch: &[Row]) -> Vec<BulkItem> {
-        let contacts = batch.iter().enumerate().filter_map(|(index, row)| {
-            let contact = row.contact.as_ref().ok()?.clone();
-            Some(BulkItem { index, contact })
-        });
-        contacts.collect()
+    /// The contacts of a batch that can be stored, in the order of its rows.
+    pub fn contacts(batch: &[Row]) -> Vec<NewContact> {
+        let contacts = batch.iter().filter_map(|row| row.contact.as_ref().ok());
+        contacts.cloned().collect()
     }
 
-    /// Adds what came of a batch: of the outcomes in the order of its items, and
+    /// Adds what came of a batch: of the outcomes in the order of its contacts, and
     /// of the rows that could not be one. Each error goes to `tell` with its row.
     pub fn add(
         &mut self,
         batch: &[Row],
-        outcomes: Vec<(usize, ItemOutcome)>,
+        outcomes: Vec<ItemOutcome>,
         mut tell: impl FnMut(&Row, &RowError),
     ) {
         let mut outcomes = outcomes.into_iter();
@@ -82,7 +80,7 @@ impl Tally {
             let outcome = match &row.contact {
                 Err(invalid) => Err(Error::Invalid(invalid.clone())),
                 Ok(_) => match outcomes.next() {
-                    Some((_, outcome)) => outcome.map(|(_, outcome)| outcome),
+                    Some(outcome) => outcome.map(|(_, outcome)| outcome),
                     None => Err(Error::NotTried),
                 },
             };

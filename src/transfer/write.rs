@@ -13,7 +13,7 @@ const MEMBER_COLUMNS_MAX: usize = 200;
 const COLUMNS: [&str; 3] = ["alias", "msisdn", "meta"];
 
 /// Writes contacts in one format.
-pub struct Writer {
+pub(super) struct Writer {
     format: Format,
     /// The names of members that have a column, as JSON, by the column's place.
     names: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Writer {
 
 impl Writer {
     /// A writer that has seen no contact.
-    pub fn new(format: Format) -> Self {
+    pub(super) fn new(format: Format) -> Self {
         Self {
             format,
             names: Vec::new(),
@@ -37,13 +37,13 @@ impl Writer {
     }
 
     /// Whether another meta may bring another column.
-    pub fn surveys(&self) -> bool {
+    pub(super) fn surveys(&self) -> bool {
         self.format == Format::Csv && self.names.len() < MEMBER_COLUMNS_MAX
     }
 
     /// Takes note of the members of a stored meta that are to have a column:
     /// those that hold a string which is not empty.
-    pub fn survey(&mut self, meta: &str) {
+    pub(super) fn survey(&mut self, meta: &str) {
         let mut likely = 0;
         for (name, value) in Meta::stored_members(meta) {
             if !has_column(value) || self.place(name, &mut likely).is_some() {
@@ -60,7 +60,7 @@ impl Writer {
     }
 
     /// Writes what stands before all rows.
-    pub fn write_header(&self, file: &mut Vec<u8>) {
+    pub(super) fn write_header(&self, file: &mut Vec<u8>) {
         if self.format == Format::Ndjson {
             return;
         }
@@ -73,7 +73,7 @@ impl Writer {
     }
 
     /// Writes one contact as it is stored.
-    pub fn write(&mut self, alias: &str, msisdn: &str, meta: &str, file: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, alias: &str, msisdn: &str, meta: &str, file: &mut Vec<u8>) {
         match self.format {
             Format::Csv => self.write_csv(alias, msisdn, meta, file),
             Format::Ndjson => {

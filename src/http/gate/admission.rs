@@ -147,8 +147,8 @@ impl State {
         })?;
         let snapshot = reads_at_once.then(|| self.store.snapshot()).transpose()?;
         let found = match &snapshot {
-            Some(snapshot) => snapshot.credential(token.id())?,
-            None => self.store.credential(token.id())?,
+            Some(snapshot) => snapshot.credential(token.id()).await?,
+            None => self.store.credential(token.id()).await?,
         };
         let credential = found.ok_or_else(|| stopped_at(Stage::Unknown))?;
         let fingerprint = token.fingerprint();

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use actix_web::dev::Payload;
@@ -71,7 +72,11 @@ fn add_rate_headers(headers: &mut HeaderMap, rate_use: &RateUse) {
     }
 }
 
-/// What a handler needs leave for: one permission, or several checked in order.
+/// What is left of a request's pipeline once the key is checked. Boxed, so that
+/// the part before it is compiled once and not for each handler.
+pub(crate) type Rest = Pin<Box<dyn Future<Output = HttpResponse>>>;
+
+/// What a handler needs: one permission, or several checked in order.
 pub(crate) trait Need: 'static {
     const PERMISSIONS: &'static [Permission];
 }
@@ -110,9 +115,10 @@ needs! {
     ReadAudit = [ReadAudit],
 }
 
-/// Leave to do what `N` names, and the store to do it with.
+/// The permission to do what `N` names, and the store to do it with.
 pub(crate) struct Allowed<N> {
     grant: Grant,
+    admitted: Rc<Admitted>,
     state: web::Data<State>,
     snapshot: Cell<Option<Snapshot>>,
     need: PhantomData<N>,
@@ -121,6 +127,14 @@ pub(crate) struct Allowed<N> {
 impl<N> Allowed<N> {
     pub(crate) fn grant(&self) -> Grant {
         self.grant
+    }
+
+    /// The grant of a request that turns out to need more.
+    ///
+    /// # Errors
+    /// `NotPermitted` with the first permission that is lacking.
+    pub(crate) fn widened<M: Need>(&self) -> Result<Grant, Error> {
+        self.admitted.grant::<M>()
     }
 
     /// The store, for what takes time: the state in which the key was read is
@@ -145,6 +159,12 @@ impl<N> Allowed<N> {
     }
 }
 
+impl Admitted {
+    fn grant<N: Need>(&self) -> Result<Grant, Error> {
+        Grant::new(&self.credential, N::PERMISSIONS, self.address)
+    }
+}
+
 impl<N: Need> FromRequest for Allowed<N> {
     type Error = Refusal;
     type Future = Ready<Result<Self, Refusal>>;
@@ -157,13 +177,13 @@ impl<N: Need> FromRequest for Allowed<N> {
             .get::<Rc<Admitted>>()
             .zip(request.app_data::<web::Data<State>>());
         let Some((admitted, state)) = found else {
-            log::error!("a handler that needs leave stands on a route without a key check");
+            log::error!("a handler that needs a key stands on a route without a key check");
             return ready(Err(Refusal::Domain(Error::Internal)));
         };
-        let granted = Grant::new(&admitted.credential, N::PERMISSIONS, admitted.address);
         let snapshot = admitted.snapshot.take();
-        let allowed = granted.map(|grant| Self {
+        let allowed = admitted.grant::<N>().map(|grant| Self {
             grant,
+            admitted: Rc::clone(admitted),
             state: state.clone(),
             snapshot: Cell::new(snapshot),
             need: PhantomData,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::Store;
+use super::Engine;
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
 use crate::error::Error;
@@ -20,22 +20,14 @@ const LIST: &str = "SELECT id, created_on, action, actor, target, permission FRO
 /// Refused permissions that are kept; changes of keys are kept for ever.
 const REFUSALS_MAX: i64 = 10_000;
 
-impl Store {
-    /// Writes an event of the audit down.
-    ///
-    /// # Errors
-    /// Those of every write.
-    pub async fn record_event(&self, grant: Grant, event: NewEvent) -> Result<(), Error> {
+impl Engine {
+    pub(crate) async fn record_event(&self, grant: Grant, event: NewEvent) -> Result<(), Error> {
         self.writer
             .submit(grant, move |transaction| insert(transaction, &event))
             .await
     }
 
-    /// Reads a page of the audit, the newest first, and how many events there are.
-    ///
-    /// # Errors
-    /// Those of every read and every list.
-    pub async fn events(
+    pub(crate) async fn events(
         &self,
         _grant: Grant,
         offset: u64,

@@ -2,68 +2,61 @@
 
 use super::failure::Failure;
 use super::transaction::Transaction;
-use super::{Store, contacts, idempotency};
-use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
+use super::{Engine, contacts as one, idempotency};
+use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
 use crate::change::{Condition, Outcome};
+use crate::contact::NewContact;
 use crate::error::Error;
 use crate::idempotency::{Once, StoredResponse};
 use crate::key::Grant;
 
-impl Store {
-    /// Stores many contacts in one transaction; what came of each, by its index.
-    ///
-    /// # Errors
-    /// Those of every write.
-    pub async fn create_contacts(
+impl Engine {
+    pub(crate) async fn store_contacts(
         &self,
         grant: Grant,
         order: BulkOrder,
-        items: Vec<BulkItem>,
-    ) -> Result<Vec<(usize, ItemOutcome)>, Error> {
-        let rows = items.len();
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<ItemOutcome>, Error> {
+        let rows = contacts.len();
         self.writer
             .submit_rows(grant, rows, move |transaction| {
-                store(transaction, order, items)
+                store(transaction, order, contacts)
             })
             .await
     }
 
-    /// The same once, as [`Store::create_contact_once`].
-    ///
-    /// # Errors
-    /// `IdempotencyMismatch`; those of every write.
-    pub async fn create_contacts_once(
+    pub(crate) async fn store_contacts_once(
         &self,
         grant: Grant,
         once: Once,
         order: BulkOrder,
-        items: Vec<BulkItem>,
-        render: impl FnOnce(Result<Vec<(usize, ItemOutcome)>, Error>) -> StoredResponse + Send + 'static,
+        contacts: Vec<NewContact>,
+        render: impl FnOnce(Result<Vec<ItemOutcome>, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
-        let rows = items.len();
+        let rows = contacts.len();
         self.writer
             .submit_rows(grant, rows, move |transaction| {
-                let work = |transaction: &Transaction<'_>| store(transaction, order, items);
+                let work = |transaction: &Transaction<'_>| store(transaction, order, contacts);
                 idempotency::once(transaction, grant.key(), &once, work, render)
             })
             .await
     }
 }
 
-/// Stores each item by itself: a refused one never fails its neighbours. Where
+/// Stores each contact by itself: a refused one never fails its neighbours. Where
 /// the order is atomic and one is refused, or it is a dry run, nothing stays.
 pub(super) fn store(
     transaction: &Transaction<'_>,
     order: BulkOrder,
-    items: Vec<BulkItem>,
-) -> Result<Vec<(usize, ItemOutcome)>, Failure> {
+    contacts: Vec<NewContact>,
+) -> Result<Vec<ItemOutcome>, Failure> {
     if !order.atomic && !order.dry_run {
-        return store_each(transaction, order.mode, items);
+        return store_each(transaction, order.mode, contacts);
     }
     transaction.within_savepoint(
-        || store_each(transaction, order.mode, items),
+        || store_each(transaction, order.mode, contacts),
         |outcomes| {
-            let refused = outcomes.iter().any(|(_, outcome)| outcome.is_err());
+            let refused = outcomes.iter().any(Result::is_err);
             !order.dry_run && !refused
         },
     )
@@ -72,23 +65,23 @@ pub(super) fn store(
 fn store_each(
     transaction: &Transaction<'_>,
     mode: BulkMode,
-    items: Vec<BulkItem>,
-) -> Result<Vec<(usize, ItemOutcome)>, Failure> {
+    contacts: Vec<NewContact>,
+) -> Result<Vec<ItemOutcome>, Failure> {
     let unconditional = Condition::default();
-    let mut outcomes = Vec::with_capacity(items.len());
-    for BulkItem { index, contact } in items {
+    let mut outcomes = Vec::with_capacity(contacts.len());
+    for contact in contacts {
         let stored = match mode {
             BulkMode::Create => {
-                contacts::insert(transaction, contact).map(|full| (full, Outcome::Created))
+                one::insert(transaction, contact).map(|full| (full, Outcome::Created))
             }
-            BulkMode::Upsert => contacts::put(transaction, contact, &unconditional),
+            BulkMode::Upsert => one::put(transaction, contact, &unconditional),
         };
         let outcome = match stored {
             Ok((full, outcome)) => Ok((full.contact.id, outcome)),
             Err(Failure::Refused(error)) => Err(error),
             Err(Failure::Storage(error)) => return Err(Failure::Storage(error)),
         };
-        outcomes.push((index, outcome));
+        outcomes.push(outcome);
     }
     Ok(outcomes)
 }

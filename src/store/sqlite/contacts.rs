@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure};
 use super::transaction::{Counter, Transaction};
-use super::{Snapshot, Store, idempotency, memberships};
+use super::{Engine, Snapshot, idempotency, memberships};
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
-use crate::contact::{Alias, Contact, ContactId, FullContact, Msisdn, NewContact};
+use crate::contact::{Alias, Contact, ContactId, ContactKey, FullContact, Msisdn, NewContact};
 use crate::error::Error;
 use crate::idempotency::{Once, StoredResponse};
 use crate::key::Grant;
@@ -41,22 +41,18 @@ const UPDATE: &str = "UPDATE contacts SET alias = ?2, msisdn = ?3, meta = ?4, up
 const DELETE: &str = "DELETE FROM contacts WHERE id = ?1";
 
 impl Snapshot {
-    /// Reads one contact.
-    ///
-    /// # Errors
-    /// `ContactNotFound`; those of every read.
-    pub fn contact(&self, _grant: Grant, key: &ContactKey) -> Result<FullContact, Error> {
+    pub(crate) async fn contact(
+        &self,
+        _grant: Grant,
+        key: &ContactKey,
+    ) -> Result<FullContact, Error> {
         self.read(|connection| find(connection, key))?
             .ok_or(Error::ContactNotFound)
     }
 }
 
-impl Store {
-    /// Stores a new contact under a new id.
-    ///
-    /// # Errors
-    /// `AliasTaken`; those of every write.
-    pub async fn create_contact(
+impl Engine {
+    pub(crate) async fn create_contact(
         &self,
         grant: Grant,
         contact: NewContact,
@@ -66,12 +62,7 @@ impl Store {
             .await
     }
 
-    /// The same once: a retry gets what `render` made of the first result, and
-    /// the second part of the answer says so.
-    ///
-    /// # Errors
-    /// `IdempotencyMismatch`; those of every write.
-    pub async fn create_contact_once(
+    pub(crate) async fn create_contact_once(
         &self,
         grant: Grant,
         once: Once,
@@ -86,12 +77,7 @@ impl Store {
             .await
     }
 
-    /// Changes a contact; where nothing would change, nothing is written.
-    ///
-    /// # Errors
-    /// `ContactNotFound`, `ConditionFailed`, `AliasTaken`, or `Invalid` where a
-    /// merged meta is beyond its limits; those of every write.
-    pub async fn update_contact(
+    pub(crate) async fn update_contact(
         &self,
         grant: Grant,
         id: ContactId,
@@ -105,11 +91,7 @@ impl Store {
             .await
     }
 
-    /// Creates a contact, or replaces the one that has its alias.
-    ///
-    /// # Errors
-    /// `ConditionFailed`; those of every write.
-    pub async fn put_contact(
+    pub(crate) async fn put_contact(
         &self,
         grant: Grant,
         contact: NewContact,
@@ -122,11 +104,7 @@ impl Store {
             .await
     }
 
-    /// The same once, as [`Store::create_contact_once`].
-    ///
-    /// # Errors
-    /// `IdempotencyMismatch`; those of every write.
-    pub async fn put_contact_once(
+    pub(crate) async fn put_contact_once(
         &self,
         grant: Grant,
         once: Once,
@@ -142,11 +120,7 @@ impl Store {
             .await
     }
 
-    /// Deletes the one contact that `key` names.
-    ///
-    /// # Errors
-    /// `ContactNotFound`, `NumberShared`, `ConditionFailed`; those of every write.
-    pub async fn delete_contact(
+    pub(crate) async fn delete_contact(
         &self,
         grant: Grant,
         key: ContactKey,
@@ -158,17 +132,6 @@ impl Store {
             })
             .await
     }
-}
-
-/// What names one contact.
-#[derive(Clone, Debug)]
-pub enum ContactKey {
-    /// Its id.
-    Id(ContactId),
-    /// Its alias.
-    Alias(Alias),
-    /// Its number, as long as no other contact has it.
-    Msisdn(Msisdn),
 }
 
 /// Reads the contact that `key` names; of several with one number, any.

@@ -12,11 +12,12 @@ use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use super::failure::{self, Failure, classify, classify_commit};
-use super::file::{self, OpenError, ServerLock};
+use super::file::{self, ServerLock};
 use super::migrations;
 use super::transaction::Transaction;
 use crate::error::Error;
 use crate::files;
+use crate::store::OpenError;
 
 pub(super) const SCHEMA: &str = include_str!("../../../schema.sql");
 /// Older libraries can corrupt a log that is reset while it is read (fixed in 3.51.3).

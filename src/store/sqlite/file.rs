@@ -6,69 +6,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::files;
+use crate::store::OpenError;
 
 /// "abk1" in ASCII; the same number stands in `schema.sql`.
 pub(super) const APPLICATION_ID: u32 = 0x6162_6b31;
 /// The schema that this program writes; the same number stands in `schema.sql`.
 pub(super) const SCHEMA_VERSION: u32 = 5;
-/// Why a file cannot be opened as an address book.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The operating system says no.
-    #[error("cannot open {path}: {source}")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// The file is something else.
-    #[error("{0} is not a database")]
-    NotADatabase(PathBuf),
-    /// A SQLite database of another program.
-    #[error("{0} is a database, but not an address book")]
-    Foreign(PathBuf),
-    /// Written by a newer version of this program.
-    #[error("{path} has schema {found}, newer than {known}, the newest this version knows")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The file's schema.
-        found: u32,
-        /// The newest that this program knows.
-        known: u32,
-    },
-    /// Another server holds the lock.
-    #[error("{0} is already being served by another process")]
-    Served(PathBuf),
-    /// The SQLite library has a known fault.
-    #[error("SQLite {0} can corrupt a database, at least 3.51.3 is needed")]
-    LibraryTooOld(&'static str),
-    /// The storage fails.
-    #[error("cannot use {path}: {reason}")]
-    Storage {
-        /// The file.
-        path: PathBuf,
-        /// SQLite's reason.
-        reason: String,
-    },
-}
-
-impl OpenError {
-    pub(super) fn storage(path: &Path, reason: impl ToString) -> Self {
-        Self::Storage {
-            path: path.to_owned(),
-            reason: reason.to_string(),
-        }
-    }
-
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
 
 /// Keeps a second server away from a file, by a lock on a file beside it.
 /// (Closing a descriptor of the database itself would drop SQLite's own locks.)

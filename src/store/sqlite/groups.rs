@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure};
 use super::transaction::{Counter, Transaction};
-use super::{Snapshot, Store};
+use super::{Engine, Snapshot};
 use crate::error::Error;
 use crate::group::{GROUPS_MAX, Group, GroupId, GroupName};
 use crate::key::Grant;
@@ -24,32 +24,20 @@ const DELETE: &str = "UPDATE groups SET name = NULL, deleted_on = ?2
     WHERE id = ?1 AND deleted_on IS NULL";
 
 impl Snapshot {
-    /// Reads one group.
-    ///
-    /// # Errors
-    /// `GroupNotFound`; those of every read.
-    pub fn group(&self, _grant: Grant, id: GroupId) -> Result<Group, Error> {
+    pub(crate) async fn group(&self, _grant: Grant, id: GroupId) -> Result<Group, Error> {
         self.read(|connection| find(connection, id))?
             .ok_or(Error::GroupNotFound)
     }
 }
 
-impl Store {
-    /// Makes an empty group under a new id.
-    ///
-    /// # Errors
-    /// `GroupNameTaken`, `GroupsTooMany`; those of every write.
-    pub async fn create_group(&self, grant: Grant, name: GroupName) -> Result<Group, Error> {
+impl Engine {
+    pub(crate) async fn create_group(&self, grant: Grant, name: GroupName) -> Result<Group, Error> {
         self.writer
             .submit(grant, move |transaction| insert(transaction, name))
             .await
     }
 
-    /// Reads a page of the groups, the oldest first, and how many there are.
-    ///
-    /// # Errors
-    /// Those of every read and every list.
-    pub async fn groups(
+    pub(crate) async fn groups(
         &self,
         _grant: Grant,
         offset: u64,
@@ -60,11 +48,7 @@ impl Store {
             .await
     }
 
-    /// Gives a group another name.
-    ///
-    /// # Errors
-    /// `GroupNotFound`, `GroupNameTaken`; those of every write.
-    pub async fn rename_group(
+    pub(crate) async fn rename_group(
         &self,
         grant: Grant,
         id: GroupId,
@@ -75,11 +59,7 @@ impl Store {
             .await
     }
 
-    /// Deletes a group, however many members it has.
-    ///
-    /// # Errors
-    /// `GroupNotFound`; those of every write.
-    pub async fn delete_group(&self, grant: Grant, id: GroupId) -> Result<(), Error> {
+    pub(crate) async fn delete_group(&self, grant: Grant, id: GroupId) -> Result<(), Error> {
         let sweep_wanted = self.writer.sweep_wanted();
         self.writer
             .submit(grant, move |transaction| {

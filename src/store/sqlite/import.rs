@@ -1,31 +1,28 @@
-//! Rows of a file become contacts, a batch in each transaction; or a dry run,
-//! which says what would become of them.
+//! An import: each batch one transaction; or a dry run, which says what would become
+//! of the rows.
 
 use std::fs;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
-use super::contacts::{self, ContactKey};
 use super::database::SCHEMA;
 use super::failure::{self, Failure, classify};
+use super::pool::Reader;
+use super::readers::Readers;
 use super::transaction::Transaction;
-use super::{Database, Store, bulk};
-use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
+use super::{Database, Engine, bulk, contacts};
+use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
+use crate::contact::{ContactKey, NewContact};
 use crate::error::Error;
 use crate::files;
 use crate::key::Grant;
+use crate::permits::Permit;
 
 /// Imports over HTTP that run at once.
 pub(super) const IMPORTS_MAX: usize = 2;
-/// How long a batch waits for a busy writer: an import is patient.
-const BUSY_WAIT_MAX: Duration = Duration::from_secs(30);
-const BUSY_POLL: Duration = Duration::from_millis(50);
-/// Pages of 4 KiB of a dry run's memory on the disk: 8 GiB.
+/// Pages of 4 KiB that a dry run may take on the disk: 8 GiB.
 const SCRATCH_PAGES_MAX: u32 = 2 * 1024 * 1024;
 
 const COPY: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
@@ -33,128 +30,46 @@ const COPY: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
     -- One that was renamed meanwhile is there already.
     ON CONFLICT (id) DO NOTHING";
 
-/// What came of the items of a batch, by their index.
-type Outcomes = Vec<(usize, ItemOutcome)>;
-
-/// The turn of an import; its end is the next one's beginning.
-pub struct ImportPermit(#[allow(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
-
-fn order(mode: BulkMode) -> BulkOrder {
-    BulkOrder {
-        mode,
-        atomic: false,
-        dry_run: false,
-    }
-}
-
-impl Store {
-    /// Takes one of the few turns, or none where there is none at once.
-    ///
-    /// # Errors
-    /// `ImportsBusy`.
-    pub fn import_permit(&self) -> Result<ImportPermit, Error> {
-        let turn = Arc::clone(&self.imports).try_acquire_owned();
-        turn.map(ImportPermit).map_err(|_| Error::ImportsBusy)
+impl Engine {
+    pub(crate) fn import_permit(&self) -> Result<Permit, Error> {
+        self.imports.try_acquire()
     }
 
-    /// Stores a batch in one transaction, waiting for a busy writer.
-    ///
-    /// # Errors
-    /// Those of every write; `Busy` only after thirty seconds.
-    pub async fn import(
-        &self,
-        grant: Grant,
-        mode: BulkMode,
-        items: Vec<BulkItem>,
-    ) -> Result<Outcomes, Error> {
-        let begun = Instant::now();
-        loop {
-            match self
-                .create_contacts(grant, order(mode), items.clone())
-                .await
-            {
-                Err(Error::Busy) if begun.elapsed() < BUSY_WAIT_MAX => sleep(BUSY_POLL).await,
-                done => return done,
-            }
-        }
-    }
-
-    /// Begins a dry run.
-    ///
-    /// # Errors
-    /// `StorageFailed`, `StorageFull`.
-    pub async fn rehearsal(&self, _grant: Grant) -> Result<DryRun, Error> {
-        let path = self.path.clone();
-        let begun = spawn_blocking(move || DryRun::begin(&path)).await;
+    pub(crate) async fn dry_run(&self, _grant: Grant) -> Result<DryRun, Error> {
+        let (path, readers) = (self.path.clone(), self.readers.clone());
+        let begun = spawn_blocking(move || DryRun::begin(&path, &readers)).await;
         begun.map_err(|_| Error::Internal)?
-    }
-
-    /// Does to a dry run what storing the batch would do to the address book.
-    ///
-    /// # Errors
-    /// Those of every read; `StorageFailed`, `StorageFull`.
-    pub async fn rehearse(
-        &self,
-        rehearsal: DryRun,
-        mode: BulkMode,
-        items: Vec<BulkItem>,
-    ) -> Result<(DryRun, Outcomes), Error> {
-        let readers = self.readers.clone();
-        let rehearsed = spawn_blocking(move || {
-            let book = readers.connection()?;
-            let outcomes = rehearsal.store(&book, mode, items)?;
-            Ok((rehearsal, outcomes))
-        });
-        rehearsed.await.map_err(|_| Error::Internal)?
     }
 }
 
 impl Database {
-    /// Stores a batch in one transaction, synced to the disk.
-    ///
-    /// # Errors
-    /// `Busy`, `StorageFailed`, `StorageFull` or `OutcomeUnknown`; but for the
-    /// last, nothing of the batch was stored.
-    pub fn import(&mut self, mode: BulkMode, items: Vec<BulkItem>) -> Result<Outcomes, Error> {
-        self.transaction(|transaction| bulk::store(transaction, order(mode), items))
-    }
-
-    /// Begins a dry run.
-    ///
-    /// # Errors
-    /// `StorageFailed`, `StorageFull`.
-    pub fn rehearsal(&self) -> Result<DryRun, Error> {
-        DryRun::begin(self.path())
-    }
-
-    /// Does to a dry run what [`Database::import`] would do to the address book.
-    ///
-    /// # Errors
-    /// `StorageUnreadable`, `StorageFailed`, `StorageFull`.
-    pub fn rehearse(
-        &self,
-        rehearsal: &DryRun,
+    pub(crate) fn import(
+        &mut self,
         mode: BulkMode,
-        items: Vec<BulkItem>,
-    ) -> Result<Outcomes, Error> {
-        rehearsal.store(&self.connection, mode, items)
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<ItemOutcome>, Error> {
+        self.transaction(|transaction| bulk::store(transaction, BulkOrder::each(mode), contacts))
+    }
+
+    pub(crate) fn dry_run(&self) -> Result<DryRun, Error> {
+        DryRun::begin(self.path(), &Readers::of(self.path(), 1))
     }
 }
 
 /// A dry run: an address book of its own, on the disk and without a name, that
 /// holds what the rows so far named, as it was and as they would have left it.
-/// Nobody waits for it, and what is stored meanwhile it may see or not.
 pub struct DryRun {
     scratch: Connection,
+    book: Reader,
 }
 
 impl DryRun {
-    fn begin(book: &std::path::Path) -> Result<Self, Error> {
+    fn begin(path: &Path, readers: &Readers) -> Result<Self, Error> {
         let failed = |error: rusqlite::Error| {
             failure::log(&error, "a dry run could not begin");
             classify(&error)
         };
-        let path = files::temporary_beside(book);
+        let path = files::temporary_beside(path);
         let unwritable = |error: std::io::Error| {
             log::error!(error:% = error; "a dry run could not begin");
             Error::StorageFailed
@@ -171,17 +86,29 @@ impl DryRun {
         fs::remove_file(&path).map_err(unwritable)?;
         Ok(Self {
             scratch: opened.map_err(failed)?,
+            book: readers.connection()?,
         })
     }
 
-    /// Fetches what the items name and is not there yet, then does to it what
-    /// storing does, by the same function.
-    fn store(
-        &self,
-        book: &Connection,
+    pub(crate) async fn import(
+        self,
         mode: BulkMode,
-        items: Vec<BulkItem>,
-    ) -> Result<Outcomes, Error> {
+        contacts: Vec<NewContact>,
+    ) -> Result<(Self, Vec<ItemOutcome>), Error> {
+        let tried = spawn_blocking(move || {
+            let outcomes = self.import_blocking(mode, contacts)?;
+            Ok((self, outcomes))
+        });
+        tried.await.map_err(|_| Error::Internal)?
+    }
+
+    /// Fetches what the contacts name and is not there yet, then does to it what
+    /// storing does, by the same function.
+    pub(crate) fn import_blocking(
+        &self,
+        mode: BulkMode,
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<ItemOutcome>, Error> {
         let failed = |error: rusqlite::Error| {
             failure::log(&error, "a dry run failed");
             classify(&error)
@@ -189,8 +116,9 @@ impl DryRun {
         let immediate = TransactionBehavior::Immediate;
         let scratch = rusqlite::Transaction::new_unchecked(&self.scratch, immediate);
         let scratch = scratch.map_err(failed)?;
-        self.fetch(book, &items).map_err(failed)?;
-        let stored = bulk::store(&Transaction::on(&scratch), order(mode), items);
+        self.fetch(&contacts).map_err(failed)?;
+        let order = BulkOrder::each(mode);
+        let stored = bulk::store(&Transaction::on(&scratch), order, contacts);
         let outcomes = stored.map_err(|failure| match failure {
             Failure::Refused(error) => error,
             Failure::Storage(error) => failed(error),
@@ -199,10 +127,10 @@ impl DryRun {
         Ok(outcomes)
     }
 
-    fn fetch(&self, book: &Connection, items: &[BulkItem]) -> Result<(), rusqlite::Error> {
-        let book = rusqlite::Transaction::new_unchecked(book, TransactionBehavior::Deferred)?;
-        for item in items {
-            let key = ContactKey::Alias(item.contact.alias.clone());
+    fn fetch(&self, named: &[NewContact]) -> Result<(), rusqlite::Error> {
+        let book = rusqlite::Transaction::new_unchecked(&self.book, TransactionBehavior::Deferred)?;
+        for contact in named {
+            let key = ContactKey::Alias(contact.alias.clone());
             if contacts::find(&self.scratch, &key)?.is_some() {
                 continue;
             }
@@ -221,29 +149,24 @@ mod tests {
 
     use super::*;
     use crate::change::Outcome;
-    use crate::contact::{Alias, Msisdn, NewContact};
+    use crate::contact::{Alias, Msisdn};
     use crate::meta::Meta;
 
     /// Few contacts of few states, so that they meet.
-    fn any_batches() -> impl Strategy<Value = Vec<Vec<BulkItem>>> {
+    fn any_batches() -> impl Strategy<Value = Vec<Vec<NewContact>>> {
         let contact = (0..6_u8, 0..2_u8, 0..2_u8).prop_map(|(alias, msisdn, meta)| NewContact {
             alias: Alias::parse(&format!("c{alias}")).expect("an alias"),
             msisdn: Msisdn::parse(&format!("1555000000{msisdn}")).expect("a number"),
             meta: Meta::from_stored(format!("{{\"n\":{meta}}}")),
         });
-        let batch = prop::collection::vec(contact, 1..5).prop_map(|contacts| {
-            let items = contacts.into_iter().enumerate();
-            items
-                .map(|(index, contact)| BulkItem { index, contact })
-                .collect()
-        });
+        let batch = prop::collection::vec(contact, 1..5);
         prop::collection::vec(batch, 1..5)
     }
 
-    fn without_ids(outcomes: Outcomes) -> Vec<(usize, Result<Outcome, Error>)> {
+    fn without_ids(outcomes: Vec<ItemOutcome>) -> Vec<Result<Outcome, Error>> {
         let outcomes = outcomes.into_iter();
         outcomes
-            .map(|(index, outcome)| (index, outcome.map(|(_, outcome)| outcome)))
+            .map(|outcome| outcome.map(|(_, outcome)| outcome))
             .collect()
     }
 
@@ -258,21 +181,21 @@ mod tests {
             let directory = tempfile::tempdir().expect("made");
             let path = directory.path().join("book.db");
             let mut book = Database::open_or_create(&path, None).expect("opened");
-            for items in before {
-                book.import(BulkMode::Upsert, items).expect("stored");
+            for contacts in before {
+                book.import(BulkMode::Upsert, contacts).expect("stored");
             }
             let count = book.contact_count();
             let mode = if upserts { BulkMode::Upsert } else { BulkMode::Create };
-            let rehearsal = book.rehearsal().expect("begun");
-            let rehearsed: Vec<_> = batches
+            let dry_run = book.dry_run().expect("begun");
+            let tried: Vec<_> = batches
                 .iter()
-                .map(|items| book.rehearse(&rehearsal, mode, items.clone()).expect("rehearsed"))
+                .map(|contacts| dry_run.import_blocking(mode, contacts.clone()).expect("tried"))
                 .map(without_ids)
                 .collect();
             prop_assert_eq!(book.contact_count(), count, "nothing was stored");
-            for (items, rehearsed) in batches.into_iter().zip(rehearsed) {
-                let stored = book.import(mode, items).expect("stored");
-                prop_assert_eq!(without_ids(stored), rehearsed);
+            for (contacts, tried) in batches.into_iter().zip(tried) {
+                let stored = book.import(mode, contacts).expect("stored");
+                prop_assert_eq!(without_ids(stored), tried);
             }
         }
     }

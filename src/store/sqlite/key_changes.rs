@@ -8,7 +8,7 @@ use rusqlite::params;
 
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
-use super::{Database, Store, audit, idempotency, keys};
+use super::{Database, Engine, audit, idempotency, keys};
 use crate::error::Error;
 use crate::event::{Action, NewEvent};
 use crate::key::{ApiKey, Grant, KeyChange, KeyState, KeyTerms, is_beyond};
@@ -32,12 +32,8 @@ const ANOTHER_HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM api_keys
 /// Who holds this can make keys of every other permission it has.
 const MANAGES_KEYS: Permission = Permission::CreateApiKeys;
 
-impl Store {
-    /// Stores a key that gives no more than the acting one has.
-    ///
-    /// # Errors
-    /// `NotPermitted`, `KeyWider`; those of every write.
-    pub async fn create_key(
+impl Engine {
+    pub(crate) async fn create_key(
         &self,
         grant: Grant,
         secret: NewSecret,
@@ -52,11 +48,7 @@ impl Store {
             .await
     }
 
-    /// Changes a key that gives no more than the acting one has, before and after.
-    ///
-    /// # Errors
-    /// `KeyNotFound`, `NotPermitted`, `KeyWider`, `KeyRevoked`; those of every write.
-    pub async fn update_key(
+    pub(crate) async fn update_key(
         &self,
         grant: Grant,
         id: KeyId,
@@ -69,12 +61,7 @@ impl Store {
             .await
     }
 
-    /// Gives a key a successor; the old one is good until the overlap ends.
-    ///
-    /// # Errors
-    /// `KeyNotFound`, `NotPermitted`, `KeyWider`, `KeyNotActive`, `KeyRotated`;
-    /// those of every write.
-    pub async fn rotate_key(
+    pub(crate) async fn rotate_key(
         &self,
         grant: Grant,
         id: KeyId,
@@ -90,11 +77,12 @@ impl Store {
             .await
     }
 
-    /// Revokes a key; `force` for the last one that manages keys.
-    ///
-    /// # Errors
-    /// `KeyNotFound`, `LastManagingKey`; those of every write.
-    pub async fn revoke_key(&self, grant: Grant, id: KeyId, force: bool) -> Result<(), Error> {
+    pub(crate) async fn revoke_key(
+        &self,
+        grant: Grant,
+        id: KeyId,
+        force: bool,
+    ) -> Result<(), Error> {
         self.writer
             .submit(grant, move |transaction| {
                 revoke(transaction, Some(grant.key()), id, force)
@@ -102,11 +90,7 @@ impl Store {
             .await
     }
 
-    /// Writes down that the granted key was used.
-    ///
-    /// # Errors
-    /// Those of every write.
-    pub async fn touch_key(&self, grant: Grant) -> Result<(), Error> {
+    pub(crate) async fn touch_key(&self, grant: Grant) -> Result<(), Error> {
         self.writer
             .submit(grant, move |transaction| touch(transaction, grant.key()))
             .await
@@ -119,19 +103,15 @@ pub(super) type Actor = Option<KeyId>;
 /// What the command line does, each operation one transaction: `Busy`,
 /// `StorageFailed`, `StorageFull`, `OutcomeUnknown` or `Internal` may come of all.
 impl Database {
-    /// Stores a key.
-    ///
-    /// # Errors
-    /// Those of every transaction.
-    pub fn create_key(&mut self, secret: &NewSecret, terms: &KeyTerms) -> Result<ApiKey, Error> {
+    pub(crate) fn create_key(
+        &mut self,
+        secret: &NewSecret,
+        terms: &KeyTerms,
+    ) -> Result<ApiKey, Error> {
         self.transaction(|transaction| create(transaction, None, secret, terms.clone()))
     }
 
-    /// Stores a key, but only while there is none at all; whether it did.
-    ///
-    /// # Errors
-    /// Those of every transaction.
-    pub fn create_first_key(
+    pub(crate) fn create_first_key(
         &mut self,
         secret: &NewSecret,
         terms: &KeyTerms,
@@ -145,19 +125,11 @@ impl Database {
         })
     }
 
-    /// Changes a key.
-    ///
-    /// # Errors
-    /// `KeyNotFound`, `KeyRevoked`; those of every transaction.
-    pub fn update_key(&mut self, id: KeyId, change: KeyChange) -> Result<ApiKey, Error> {
+    pub(crate) fn update_key(&mut self, id: KeyId, change: KeyChange) -> Result<ApiKey, Error> {
         self.transaction(|transaction| update(transaction, None, id, change))
     }
 
-    /// Gives a key a successor.
-    ///
-    /// # Errors
-    /// `KeyNotFound`, `KeyNotActive`, `KeyRotated`; those of every transaction.
-    pub fn rotate_key(
+    pub(crate) fn rotate_key(
         &mut self,
         id: KeyId,
         secret: &NewSecret,
@@ -166,12 +138,7 @@ impl Database {
         self.transaction(|transaction| rotate(transaction, None, id, secret, overlap))
     }
 
-    /// Takes a rotation back whose token reached nobody: the old key is as it
-    /// was, its successor revoked.
-    ///
-    /// # Errors
-    /// Those of every transaction.
-    pub fn undo_rotation(&mut self, old: &ApiKey, successor: KeyId) -> Result<(), Error> {
+    pub(crate) fn undo_rotation(&mut self, old: &ApiKey, successor: KeyId) -> Result<(), Error> {
         self.transaction(|transaction| {
             let expires_on = old.terms.expires_on.map(Moment::millis);
             let values = params![old.id.as_str(), expires_on, None::<&str>];
@@ -181,12 +148,7 @@ impl Database {
         })
     }
 
-    /// Revokes a key, also the last that manages keys: the command line can
-    /// always make another.
-    ///
-    /// # Errors
-    /// `KeyNotFound`; those of every transaction.
-    pub fn revoke_key(&mut self, id: KeyId) -> Result<(), Error> {
+    pub(crate) fn revoke_key(&mut self, id: KeyId) -> Result<(), Error> {
         self.transaction(|transaction| revoke(transaction, None, id, true))
     }
 }

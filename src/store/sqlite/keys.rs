@@ -4,7 +4,7 @@ use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::transaction::Counter;
-use super::{Database, Snapshot, Store};
+use super::{Database, Engine, Snapshot};
 use crate::address::AddressRanges;
 use crate::error::Error;
 use crate::key::{ApiKey, Credential, Grant, KeyName, KeyTerms, Standing};
@@ -28,47 +28,27 @@ const NONE_EXISTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM api_keys)";
 const NO_LIMIT: i64 = -1;
 
 impl Snapshot {
-    /// Reads what decides over a request of the key `id`.
-    ///
-    /// # Errors
-    /// Those of every read.
-    pub fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
+    pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
         self.read(|connection| credential(connection, id))
     }
 
-    /// Reads the key in whose name `grant` was given.
-    ///
-    /// # Errors
-    /// `KeyInvalid` where it is gone; those of every read.
-    pub fn own_key(&self, grant: Grant) -> Result<ApiKey, Error> {
+    pub(crate) async fn own_key(&self, grant: Grant) -> Result<ApiKey, Error> {
         self.read(|connection| find(connection, grant.key()))?
             .ok_or(Error::KeyInvalid)
     }
 
-    /// Reads one key.
-    ///
-    /// # Errors
-    /// `KeyNotFound`; those of every read.
-    pub fn key(&self, _grant: Grant, id: KeyId) -> Result<ApiKey, Error> {
+    pub(crate) async fn key(&self, _grant: Grant, id: KeyId) -> Result<ApiKey, Error> {
         self.read(|connection| find(connection, id))?
             .ok_or(Error::KeyNotFound)
     }
 }
 
-impl Store {
-    /// The same, for a request that reads nothing else at once.
-    ///
-    /// # Errors
-    /// Those of every read.
-    pub fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
+impl Engine {
+    pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
         self.readers.read(|connection| credential(connection, id))
     }
 
-    /// Reads a page of the keys, the oldest first, and how many there are.
-    ///
-    /// # Errors
-    /// Those of every read and every list.
-    pub async fn keys(
+    pub(crate) async fn keys(
         &self,
         _grant: Grant,
         offset: u64,
@@ -81,27 +61,15 @@ impl Store {
 }
 
 impl Database {
-    /// Whether there is no key at all, not even a revoked one.
-    ///
-    /// # Errors
-    /// `StorageUnreadable`.
-    pub fn has_no_key(&self) -> Result<bool, Error> {
+    pub(crate) fn has_no_key(&self) -> Result<bool, Error> {
         self.read(none_exists)
     }
 
-    /// Every key, the oldest first.
-    ///
-    /// # Errors
-    /// `StorageUnreadable`.
-    pub fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+    pub(crate) fn keys(&self) -> Result<Vec<ApiKey>, Error> {
         self.read(|connection| rows(connection, NO_LIMIT, 0))
     }
 
-    /// One key.
-    ///
-    /// # Errors
-    /// `KeyNotFound`, `StorageUnreadable`.
-    pub fn key(&self, id: KeyId) -> Result<ApiKey, Error> {
+    pub(crate) fn key(&self, id: KeyId) -> Result<ApiKey, Error> {
         self.read(|connection| find(connection, id))?
             .ok_or(Error::KeyNotFound)
     }

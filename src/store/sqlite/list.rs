@@ -8,13 +8,13 @@ use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use super::transaction::Counter;
-use super::{Snapshot, Store, groups};
+use super::{Snapshot, groups};
 use crate::contact::{ContactId, ContactView};
 use crate::error::Error;
 use crate::group::{Group, GroupId};
 use crate::key::Grant;
 use crate::meta::has_member;
-use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
+use crate::selection::{Filter, Listed, Page, Position, Selection, Sort, SortField};
 
 const SELECT: &str = "SELECT id, alias, msisdn";
 const SELECT_WITH_META: &str = "SELECT id, alias, msisdn, meta";
@@ -32,6 +32,10 @@ const CONTACTS_FIRST: &str = " FROM contacts
 /// unless all of them stand at the end.
 const SORTED_PART: u64 = 8;
 
+/// Rows of a list that is read without a hop to a thread that may block: the hop
+/// costs as much as a few dozen.
+const SHORT_ROWS_MAX: u64 = 200;
+
 /// A bare parameter would have the statement planned anew for every value.
 const PART: &str = " LIMIT CAST(? AS INTEGER) OFFSET CAST(? AS INTEGER)";
 
@@ -45,39 +49,31 @@ const HOLDS: &str = "(alias LIKE ? ESCAPE '\\' OR msisdn LIKE ? ESCAPE '\\')";
 const NOTHING: &str = "FALSE";
 const META_IS: &str = "meta_has_member(meta, ?, ?)";
 
-impl Store {
-    /// Reads a list of contacts, each handed to `each` together with `collected`,
-    /// which comes back.
-    ///
-    /// # Errors
-    /// Those of every read and every list.
-    pub async fn contacts<C: Send + 'static>(
-        &self,
-        _grant: Grant,
-        selection: Selection,
-        collected: C,
-        each: fn(&mut C, &ContactView<'_>),
-    ) -> Result<(C, Listed), Error> {
-        self.readers
-            .list(move |connection| list(connection, &selection, collected, each))
-            .await
-    }
-}
-
 impl Snapshot {
-    /// The same at once, for a short list.
-    ///
-    /// # Errors
-    /// Those of every read.
-    pub fn contacts<C>(
-        &self,
+    pub(crate) async fn contacts<C: Send + 'static>(
+        self,
         _grant: Grant,
         selection: &Selection,
         collected: C,
         each: fn(&mut C, &ContactView<'_>),
     ) -> Result<(C, Listed), Error> {
-        self.read(|connection| list(connection, selection, collected, each))
+        if is_short(selection) {
+            return self.read(|connection| list(connection, selection, collected, each));
+        }
+        let (readers, selection) = (self.into_readers(), selection.clone());
+        readers
+            .list(move |connection| list(connection, &selection, collected, each))
+            .await
     }
+}
+
+/// Whether it takes few steps to read, whatever the book holds.
+fn is_short(selection: &Selection) -> bool {
+    let skipped = match &selection.page {
+        Page::Offset(skipped) => *skipped,
+        Page::After(_) => 0,
+    };
+    selection.filters.is_empty() && skipped.saturating_add(selection.limit.into()) <= SHORT_ROWS_MAX
 }
 
 /// Teaches a connection the function by which lists filter metas.
@@ -89,15 +85,6 @@ pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Err
         let text = |at| arguments.get_raw(at).as_str();
         Ok(has_member(text(0)?, text(1)?, text(2)?))
     })
-}
-
-/// What else there is to say of a list.
-#[derive(Debug)]
-pub struct Listed {
-    /// How many there are in all, where the page is an offset.
-    pub total: Option<u64>,
-    /// Where the following page begins, where there is one.
-    pub next: Option<Position>,
 }
 
 /// Reads a selection. Page and total are of one state where `connection` is in
@@ -130,16 +117,6 @@ pub(super) fn list<C>(
     };
     let (collected, next) = page(connection, selection, filter, collected, each)?;
     Ok((collected, Listed { total, next }))
-}
-
-impl Listed {
-    fn nothing(page: &Page) -> Self {
-        let total = match page {
-            Page::Offset(_) => Some(0),
-            Page::After(_) => None,
-        };
-        Self { total, next: None }
-    }
 }
 
 /// Where to begin with the contacts of a group: with its members, who are in the

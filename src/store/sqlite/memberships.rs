@@ -4,15 +4,15 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::list::{Listed, list};
+use super::list::list;
 use super::transaction::Transaction;
-use super::{Store, groups};
+use super::{Engine, groups};
 use crate::contact::{Alias, ContactId, ContactView};
 use crate::error::Error;
 use crate::group::{GroupId, GroupName, Membership};
 use crate::key::Grant;
 use crate::membership::{MemberChange, MemberOutcome};
-use crate::selection::Selection;
+use crate::selection::{Listed, Selection};
 
 const CONTACT: &str = "SELECT id FROM contacts WHERE alias = ?1";
 const ADD: &str = "INSERT INTO memberships (group_id, contact_id) VALUES (?1, ?2)
@@ -24,13 +24,8 @@ const COUNT_ONE_LESS: &str = "UPDATE groups SET members = members - 1
     WHERE id IN (SELECT group_id FROM memberships WHERE contact_id = ?1)";
 const REMOVE_FROM_ALL: &str = "DELETE FROM memberships WHERE contact_id = ?1";
 
-impl Store {
-    /// Adds contacts to a group and removes others, in order and in one
-    /// transaction; what came of each.
-    ///
-    /// # Errors
-    /// `GroupNotFound`; those of every write.
-    pub async fn change_members(
+impl Engine {
+    pub(crate) async fn change_members(
         &self,
         grant: Grant,
         group: GroupId,
@@ -44,11 +39,7 @@ impl Store {
             .await
     }
 
-    /// Reads a list of contacts that `selection` filters by one group, `group`.
-    ///
-    /// # Errors
-    /// `GroupNotFound`; those of every read and every list.
-    pub async fn members<C: Send + 'static>(
+    pub(crate) async fn members<C: Send + 'static>(
         &self,
         _grant: Grant,
         group: GroupId,

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::file::{OpenError, SCHEMA_VERSION, ServerLock};
+use super::file::{SCHEMA_VERSION, ServerLock};
 use crate::files;
+use crate::store::OpenError;
 
 /// The step with index `n` leads from schema `n` to schema `n + 1`.
 const STEPS: [&str; SCHEMA_VERSION as usize] = [

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Store;
+use super::Engine;
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
 use crate::contact::Msisdn;
@@ -17,32 +17,24 @@ const DELETE: &str = "DELETE FROM optouts WHERE msisdn = ?1";
 const LIST: &str = "SELECT msisdn, created_on FROM optouts
     ORDER BY created_on, msisdn LIMIT ?1 OFFSET ?2";
 
-impl Store {
-    /// Opts a number out; opting out again answers the first record.
-    ///
-    /// # Errors
-    /// Those of every write.
-    pub async fn create_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<Optout, Error> {
+impl Engine {
+    pub(crate) async fn create_optout(
+        &self,
+        grant: Grant,
+        msisdn: Msisdn,
+    ) -> Result<Optout, Error> {
         self.writer
             .submit(grant, move |transaction| insert(transaction, msisdn))
             .await
     }
 
-    /// Takes an opt-out back.
-    ///
-    /// # Errors
-    /// `OptoutNotFound`; those of every write.
-    pub async fn delete_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<(), Error> {
+    pub(crate) async fn delete_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<(), Error> {
         self.writer
             .submit(grant, move |transaction| delete(transaction, &msisdn))
             .await
     }
 
-    /// Reads a page of the opt-outs, the oldest first, and how many there are.
-    ///
-    /// # Errors
-    /// Those of every read and every list.
-    pub async fn optouts(
+    pub(crate) async fn optouts(
         &self,
         _grant: Grant,
         offset: u64,

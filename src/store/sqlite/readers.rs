@@ -1,26 +1,24 @@
-//! The ways of reading: a point on the caller's own thread, a list on one of a
-//! few blocking threads, both from read-only connections.
+//! The ways of reading: a point lookup on the caller's own thread, a list on one
+//! of a few blocking threads, both from read-only connections of the pool.
 
-use std::ops::Deref;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior, ffi};
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
-use super::database::{self, prepared};
-use super::{failure, list};
+use super::database::prepared;
+use super::export::EXPORTS_MAX;
+use super::failure;
+use super::import::IMPORTS_MAX;
+use super::pool::{Pool, Reader};
 use crate::error::Error;
+use crate::permits::Permits;
 
 /// Lists that are read at once, and requests resolved beside them: neither keeps
 /// the other waiting.
 const LISTS_MAX: usize = 2;
 const RESOLVES_MAX: usize = 1;
-/// How long a list waits for its turn, and how long it may then take.
+/// How long a list waits for its permit, and how long it may then take.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
 /// Steps of SQLite's machine between two looks at the clock.
@@ -29,41 +27,42 @@ const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 /// The read-only connections. None of them ever waits for the writer.
 #[derive(Clone)]
 pub(super) struct Readers {
-    idle: Arc<Idle>,
-    lists: Arc<Semaphore>,
-    resolves: Arc<Semaphore>,
+    pool: Pool,
+    lists: Permits,
+    resolves: Permits,
+    list_time_max: Duration,
 }
 
 impl Readers {
-    /// Opens connections for `inline_max` threads that read points, and for lists,
-    /// as they are needed.
-    pub(super) fn of(path: &Path, inline_max: usize) -> Self {
+    /// Opens connections for `workers` threads that look points up, and for all
+    /// that takes longer, as they are needed.
+    pub(super) fn of(path: &Path, workers: usize) -> Self {
+        let longer_max = LISTS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX;
         Self {
-            idle: Arc::new(Idle {
-                path: path.to_owned(),
-                of_threads: (0..inline_max.max(1)).map(|_| Mutex::default()).collect(),
-                of_lists: Mutex::default(),
-            }),
-            lists: Arc::new(Semaphore::new(LISTS_MAX)),
-            resolves: Arc::new(Semaphore::new(RESOLVES_MAX)),
+            pool: Pool::of(path, workers, longer_max),
+            lists: Permits::new(LISTS_MAX, LIST_WAIT_MAX, Error::ListsBusy),
+            resolves: Permits::new(RESOLVES_MAX, LIST_WAIT_MAX, Error::ListsBusy),
+            list_time_max: LIST_TIME_MAX,
         }
     }
 
-    /// Reads one point on this very thread: a hop to another costs more.
+    /// Looks one point up on this very thread: a hop to another costs more.
     pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, Error> {
-        let connection = Idle::take(&self.idle, Some(THREAD.with(|number| *number)))?;
-        query(&connection).map_err(|error| unreadable(&error))
+        query(&*self.pool.lease()?).map_err(|error| unreadable(&error))
     }
 
     /// Begins to read several points on this very thread.
     pub(super) fn begin(&self) -> Result<Snapshot, Error> {
-        let connection = Idle::take(&self.idle, Some(THREAD.with(|number| *number)))?;
+        let connection = self.pool.lease()?;
         let began = prepared(&connection, "BEGIN");
         // Made first: whatever began is ended when this is dropped.
-        let snapshot = Snapshot { connection };
+        let snapshot = Snapshot {
+            connection,
+            readers: self.clone(),
+        };
         began.map_err(|error| unreadable(&error))?;
         Ok(snapshot)
     }
@@ -74,115 +73,45 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.in_turn(&self.lists, query).await
+        self.under(&self.lists, query).await
     }
 
-    /// The same for resolving, which has turns of its own.
+    /// The same for resolving, which has permits of its own.
     pub(super) async fn resolve<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.in_turn(&self.resolves, query).await
+        self.under(&self.resolves, query).await
     }
 
-    async fn in_turn<T: Send + 'static>(
+    async fn under<T: Send + 'static>(
         &self,
-        turns: &Arc<Semaphore>,
+        permits: &Permits,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let turn = timeout(LIST_WAIT_MAX, Arc::clone(turns).acquire_owned())
-            .await
-            .map_err(|_| Error::ListsBusy)?
-            .map_err(|_| Error::Internal)?;
-        let readers = self.clone();
-        let reading = spawn_blocking(move || {
-            let _turn = turn;
-            let connection = readers.connection()?;
-            let listed = within_time(&connection, query);
+        let (pool, time_max) = (self.pool.clone(), self.list_time_max);
+        let reading = permits.run(move || {
+            let connection = pool.connection()?;
+            let listed = within_time(&connection, time_max, query);
             listed.map_err(|error| match failure::code(&error) {
                 ffi::SQLITE_INTERRUPT => Error::ListTooSlow,
                 _ => unreadable(&error),
             })
         });
-        reading.await.map_err(|_| Error::Internal)?
+        reading.await
     }
 
     /// A connection for what reads for long, on a thread that may block.
     pub(super) fn connection(&self) -> Result<Reader, Error> {
-        Idle::take(&self.idle, None)
-    }
-}
-
-thread_local! {
-    /// Tells the threads that read points apart.
-    static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
-}
-
-static THREADS: AtomicUsize = AtomicUsize::new(0);
-
-/// The connections that nobody uses. A thread gets its own back: what SQLite
-/// keeps for it in memory is near, and no two threads free what is the other's.
-struct Idle {
-    path: PathBuf,
-    of_threads: Vec<Mutex<Vec<Connection>>>,
-    of_lists: Mutex<Vec<Connection>>,
-}
-
-impl Idle {
-    /// A connection of a thread, or one for a list.
-    fn take(idle: &Arc<Self>, thread: Option<usize>) -> Result<Reader, Error> {
-        let found = idle.shelf(thread).pop();
-        let connection = found.map_or_else(|| idle.open(), Ok);
-        Ok(Reader {
-            connection: Some(connection.map_err(|error| unreadable(&error))?),
-            idle: Arc::clone(idle),
-            thread,
-        })
-    }
-
-    fn open(&self) -> Result<Connection, rusqlite::Error> {
-        let connection = database::open_reader(&self.path)?;
-        list::add_functions(&connection)?;
-        Ok(connection)
-    }
-
-    fn shelf(&self, thread: Option<usize>) -> MutexGuard<'_, Vec<Connection>> {
-        let shelf = thread.map_or(&self.of_lists, |number| {
-            &self.of_threads[number % self.of_threads.len()]
-        });
-        shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection while it is used; there are as many as are used at once.
-pub(super) struct Reader {
-    connection: Option<Connection>,
-    idle: Arc<Idle>,
-    thread: Option<usize>,
-}
-
-impl Deref for Reader {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        self.connection
-            .as_ref()
-            .expect("it is given back when this is dropped")
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        // One that could not end its transaction is of no use to the next.
-        let usable = self.connection.take().filter(Connection::is_autocommit);
-        self.idle.shelf(self.thread).extend(usable);
+        self.pool.connection()
     }
 }
 
 /// One state of the address book, read on the thread that holds it: what is read
-/// together belongs together. Short-lived: the log cannot be emptied past it.
+/// together belongs together. Short-lived: the WAL cannot be reset past it.
 pub struct Snapshot {
     connection: Reader,
+    readers: Readers,
 }
 
 impl Snapshot {
@@ -191,6 +120,11 @@ impl Snapshot {
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, Error> {
         query(&self.connection).map_err(|error| unreadable(&error))
+    }
+
+    /// Gives the state up, for what takes longer.
+    pub(super) fn into_readers(self) -> Readers {
+        self.readers.clone()
     }
 }
 
@@ -204,10 +138,11 @@ impl Drop for Snapshot {
 
 fn within_time<T>(
     connection: &Connection,
+    time_max: Duration,
     query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
 ) -> Result<T, rusqlite::Error> {
     let begun = Instant::now();
-    let too_long = move || begun.elapsed() > LIST_TIME_MAX;
+    let too_long = move || begun.elapsed() > time_max;
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(too_long))?;
     let _limit = TimeLimit(connection);
     let transaction =
@@ -251,7 +186,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("made");
         let path = directory.path().join("book.db");
         let _database = Database::open_or_create(&path, None).expect("opened");
-        let readers = Readers::of(&path, 1);
+        let readers = Readers {
+            list_time_max: Duration::from_millis(200),
+            ..Readers::of(&path, 1)
+        };
         let endless =
             |connection: &Connection| connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0));
         let (one, other) = tokio::join!(readers.list(endless), readers.list(endless));
@@ -259,9 +197,8 @@ mod tests {
             (one, other),
             (Err(Error::ListTooSlow), Err(Error::ListTooSlow))
         );
-        let held: Vec<_> = readers.idle.shelf(None).drain(..).collect();
-        assert_eq!(held.len(), LISTS_MAX);
-        for connection in held {
+        let both = [readers.connection(), readers.connection()];
+        for connection in both.map(|taken| taken.expect("one of the pool")) {
             let counted = connection.query_row(LONG, [], |row| row.get(0));
             assert_eq!(counted, Ok(100_000_i64), "its time limit is taken off");
         }

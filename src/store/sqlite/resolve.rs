@@ -2,9 +2,9 @@
 
 use rusqlite::Connection;
 
-use super::contacts::{self, ContactKey, select_full};
-use super::{Store, groups, optouts};
-use crate::contact::{Alias, FullContact};
+use super::contacts::{self, select_full};
+use super::{Engine, groups, optouts};
+use crate::contact::{Alias, ContactKey, FullContact};
 use crate::error::Error;
 use crate::group::GroupId;
 use crate::invalid::Invalid;
@@ -17,13 +17,8 @@ const MEMBERS: &str = select_full!(
     WHERE memberships.group_id = ?1 ORDER BY memberships.contact_id"
 );
 
-impl Store {
-    /// Finds out whom recipients name, whether they may be sent to, and the text
-    /// for each: in one state of the address book.
-    ///
-    /// # Errors
-    /// `Recipients` for none or too many with those of groups, `AnswerTooLarge`; those of every read and every list.
-    pub async fn resolve(
+impl Engine {
+    pub(crate) async fn resolve(
         &self,
         _grant: Grant,
         recipients: Vec<Recipient>,

@@ -17,10 +17,11 @@ use super::database::{self, prepared};
 use super::failure::{self, Failure, classify, classify_commit};
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
-use super::{Database, OpenError, keys};
+use super::{Database, keys};
 use crate::error::Error;
 use crate::key::{Grant, Standing};
 use crate::moment::Moment;
+use crate::store::OpenError;
 use crate::token::KeyId;
 
 /// Jobs that wait for the writer; the next one gets `Busy` at once.

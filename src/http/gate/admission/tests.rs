@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::key::{KeyName, KeyTerms};
 use crate::permission::PermissionSet;
-use crate::store::Database;
+use crate::store::Operator;
 use crate::token::NewSecret;
 
 struct Door {
@@ -21,7 +21,7 @@ struct Door {
 fn door() -> Door {
     let directory = tempfile::tempdir().expect("made");
     let path = directory.path().join("book.db");
-    let mut database = Database::open_or_create(&path, None).expect("opened");
+    let mut database = Operator::open_or_create(&path, None).expect("opened");
     let secret = NewSecret::generate().expect("random");
     let terms = KeyTerms {
         name: KeyName::parse("test").expect("a name"),

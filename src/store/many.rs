@@ -1,0 +1,147 @@
+//! What many contacts need: several transactions, with single writes served between
+//! two of them, wherever a request need not be one.
+
+use std::iter::repeat_n;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::Store;
+use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
+use crate::contact::{ContactView, NewContact};
+use crate::error::Error;
+use crate::group::GroupId;
+use crate::key::Grant;
+use crate::membership::{MemberChange, MemberOutcome};
+use crate::selection::{Listed, Selection};
+
+/// Rows of one transaction, where a request need not be one.
+const ROWS_AT_ONCE_MAX: usize = 500;
+/// How long a batch of an import waits for a busy writer: an import is patient.
+const BUSY_WAIT_MAX: Duration = Duration::from_secs(30);
+const BUSY_POLL: Duration = Duration::from_millis(50);
+
+impl Store {
+    /// Stores many contacts: in one transaction where the order has to be one, else
+    /// in several; what came of each, in order.
+    ///
+    /// # Errors
+    /// Those of every write, where nothing was stored.
+    pub async fn store_contacts(
+        &self,
+        grant: Grant,
+        order: BulkOrder,
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<ItemOutcome>, Error> {
+        if order.atomic || order.dry_run {
+            return self.store_batch(grant, order, contacts).await;
+        }
+        if contacts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let store = async |some| self.store_batch(grant, order, some).await;
+        in_transactions(contacts, store).await
+    }
+
+    /// Stores a batch of an import in one transaction, waiting for a busy writer;
+    /// what came of each contact, in order.
+    ///
+    /// # Errors
+    /// Those of every write; `Busy` only after thirty seconds.
+    pub async fn import(
+        &self,
+        grant: Grant,
+        mode: BulkMode,
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<ItemOutcome>, Error> {
+        let begun = Instant::now();
+        let order = BulkOrder::each(mode);
+        loop {
+            match self.store_batch(grant, order, contacts.clone()).await {
+                Err(Error::Busy) if begun.elapsed() < BUSY_WAIT_MAX => sleep(BUSY_POLL).await,
+                done => return done,
+            }
+        }
+    }
+
+    /// Adds contacts to a group and removes others, in order; what came of each.
+    ///
+    /// # Errors
+    /// `GroupNotFound`; those of every write, where nothing was stored.
+    pub async fn change_members(
+        &self,
+        grant: Grant,
+        group: GroupId,
+        changes: Vec<MemberChange>,
+    ) -> Result<Vec<Result<MemberOutcome, Error>>, Error> {
+        let store = async |some| {
+            let stored = match self {
+                Self::Sqlite(engine) => engine.change_members(grant, group, some).await?,
+            };
+            Ok(stored.into_iter().map(Ok).collect())
+        };
+        in_transactions(changes, store).await
+    }
+
+    /// Reads a list of contacts that `selection` filters by one group, `group`.
+    ///
+    /// # Errors
+    /// `GroupNotFound`; those of every read and every list.
+    pub async fn members<C: Send + 'static>(
+        &self,
+        grant: Grant,
+        group: GroupId,
+        selection: Selection,
+        collected: C,
+        each: fn(&mut C, &ContactView<'_>),
+    ) -> Result<(C, Listed), Error> {
+        match self {
+            Self::Sqlite(engine) => {
+                let members = engine.members(grant, group, selection, collected, each);
+                members.await
+            }
+        }
+    }
+
+    async fn store_batch(
+        &self,
+        grant: Grant,
+        order: BulkOrder,
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<ItemOutcome>, Error> {
+        match self {
+            Self::Sqlite(engine) => engine.store_contacts(grant, order, contacts).await,
+        }
+    }
+}
+
+/// Stores `items`, a part of them in each transaction; what came of each, in order.
+///
+/// # Errors
+/// What fails as a whole before anything was stored. Later it is told of those
+/// that met it, and those behind them are `NotTried`.
+async fn in_transactions<I, O>(
+    mut items: Vec<I>,
+    mut store: impl AsyncFnMut(Vec<I>) -> Result<Vec<Result<O, Error>>, Error>,
+) -> Result<Vec<Result<O, Error>>, Error> {
+    let mut outcomes = Vec::with_capacity(items.len());
+    loop {
+        let rest = items.split_off(items.len().min(ROWS_AT_ONCE_MAX));
+        let tried = items.len();
+        match store(items).await {
+            Ok(stored) => outcomes.extend(stored),
+            Err(error) if outcomes.is_empty() && error != Error::OutcomeUnknown => {
+                return Err(error);
+            }
+            Err(error) => {
+                outcomes.extend(repeat_n(error, tried).map(Err));
+                outcomes.extend(repeat_n(Error::NotTried, rest.len()).map(Err));
+                return Ok(outcomes);
+            }
+        }
+        if rest.is_empty() {
+            return Ok(outcomes);
+        }
+        items = rest;
+    }
+}
