@@ -1,0 +1,198 @@
+//! The route table: every call, the permission that it needs, and what answers it.
+
+use std::rc::Rc;
+
+use actix_web::http::Method;
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route};
+
+use super::gate::auth::{
+    self, Allowed, AnyKey, CreateApiKeys, CreateContacts, CreateGroups, CreateOptouts,
+    DeleteApiKeys, DeleteContacts, DeleteGroups, DeleteOptouts, Need, PutContacts, ReadApiKeys,
+    ReadAudit, ReadContacts, ReadGroups, ReadOptouts, Rest, UpdateApiKeys, UpdateContacts,
+    UpdateGroups,
+};
+use super::gate::observe;
+use super::wire::envelope::Refusal;
+use super::{audit, bulk, contacts, groups, keys, lists, members, ops, optouts, resolve, transfer};
+use crate::permission::Permission;
+
+/// What every path of contacts begins with, and what it is served under as well:
+/// the documented page is headed by the one, its curl calls the other.
+const CONTACTS: &str = "/addressbook/contacts";
+const CONTACTS_SHORT: &str = "/contacts";
+
+/// One call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// The method; GET answers HEAD as well.
+    pub method: &'static str,
+    /// The path, with names in braces where a segment names something.
+    pub path: &'static str,
+    /// What a key needs, in the order of the checks; `None` needs no key.
+    pub permissions: Option<&'static [Permission]>,
+}
+
+/// Declares the table twice: as data, and as the routes of a worker. A row whose
+/// need is not that of its handler's [`Allowed`] does not compile.
+macro_rules! routes {
+    ($($method:ident $path:literal $need:ident $handler:path;)+) => {
+        /// Every call, in the order of the table.
+        pub const CALLS: &[Call] = &[$(Call {
+            method: stringify!($method),
+            path: $path,
+            permissions: routes!(@permissions $need),
+        }),+];
+
+        fn routes() -> Vec<(Method, &'static str, Route)> {
+            vec![$((Method::$method, $path, routes!(@route $need $handler))),+]
+        }
+    };
+    (@permissions NoKey) => { None };
+    (@permissions $need:ident) => { Some($need::PERMISSIONS) };
+    (@route NoKey $handler:path) => { open($handler) };
+    (@route $need:ident $handler:path) => { keyed::<$need, _, _>($handler) };
+}
+
+routes! {
+    POST   "/addressbook/contacts"               CreateContacts contacts::create;
+    GET    "/addressbook/contacts"               ReadContacts   lists::list;
+    // With `upsert` these two need what PUT needs.
+    POST   "/addressbook/contacts/bulk"          CreateContacts bulk::bulk;
+    POST   "/addressbook/contacts/import"        CreateContacts transfer::import;
+    GET    "/addressbook/contacts/export"        ReadContacts   transfer::export;
+    POST   "/addressbook/contacts/resolve"       ReadContacts   resolve::resolve;
+    GET    "/addressbook/contacts/alias/{alias}" ReadContacts   contacts::get_by_alias;
+    PUT    "/addressbook/contacts/alias/{alias}" PutContacts    contacts::put;
+    GET    "/addressbook/contacts/{id}"          ReadContacts   contacts::get_by_id;
+    POST   "/addressbook/contacts/{id}"          UpdateContacts contacts::update;
+    PATCH  "/addressbook/contacts/{id}"          UpdateContacts contacts::patch;
+    DELETE "/addressbook/contacts/{id}"          DeleteContacts contacts::delete;
+
+    GET    "/addressbook/optouts"                ReadOptouts    optouts::list;
+    POST   "/addressbook/optouts"                CreateOptouts  optouts::create;
+    DELETE "/addressbook/optouts/{msisdn}"       DeleteOptouts  optouts::delete;
+
+    GET    "/addressbook/groups"                 ReadGroups     groups::list;
+    POST   "/addressbook/groups"                 CreateGroups   groups::create;
+    GET    "/addressbook/groups/{id}"            ReadGroups     groups::get;
+    PATCH  "/addressbook/groups/{id}"            UpdateGroups   groups::patch;
+    DELETE "/addressbook/groups/{id}"            DeleteGroups   groups::delete;
+    GET    "/addressbook/groups/{id}/members"    ReadGroups     members::list;
+    POST   "/addressbook/groups/{id}/members"    UpdateGroups   members::change;
+
+    GET    "/auth/test"                          AnyKey         keys::test;
+    POST   "/auth/test"                          AnyKey         keys::test;
+    GET    "/auth/keys"                          ReadApiKeys    keys::list;
+    POST   "/auth/keys"                          CreateApiKeys  keys::create;
+    GET    "/auth/keys/{id}"                     ReadApiKeys    keys::get;
+    PATCH  "/auth/keys/{id}"                     UpdateApiKeys  keys::patch;
+    DELETE "/auth/keys/{id}"                     DeleteApiKeys  keys::delete;
+    POST   "/auth/keys/{id}/rotate"              UpdateApiKeys  keys::rotate;
+    GET    "/auth/audit"                         ReadAudit      audit::list;
+
+    GET    "/healthz"                            NoKey          ops::healthz;
+    GET    "/metrics"                            NoKey          ops::metrics;
+}
+
+/// Adds the whole table to a worker's application.
+pub(super) fn configure(app: &mut ServiceConfig) {
+    for contacts in [CONTACTS, CONTACTS_SHORT] {
+        let mut routes = routes().into_iter().peekable();
+        while let Some((method, path, route)) = routes.next() {
+            let mut calls = vec![(method, route)];
+            while let Some((method, _, route)) = routes.next_if(|(_, other, _)| *other == path) {
+                calls.push((method, route));
+            }
+            match path.strip_prefix(CONTACTS) {
+                Some(rest) => app.service(at(&format!("{contacts}{rest}"), calls)),
+                None if contacts == CONTACTS => app.service(at(path, calls)),
+                None => app,
+            };
+        }
+    }
+}
+
+/// A call that needs no key.
+fn open<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest + 'static,
+{
+    Route::new().to(move |request: HttpRequest, payload: Payload| {
+        observe::caught(answer(handler.clone(), request, payload))
+    })
+}
+
+/// A call whose handler takes an `Allowed<N>` first.
+///
+/// The key is checked before the handler's parameters are read: as one of them
+/// it would race with the body. And behind the choice of the method: before it,
+/// a wrong method would hide behind a 401.
+fn keyed<N, F, Args>(handler: F) -> Route
+where
+    N: Need,
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest + TakesAllowed<N> + 'static,
+{
+    let rest =
+        move |request, payload| -> Rest { Box::pin(answer(handler.clone(), request, payload)) };
+    behind_key(Rc::new(rest))
+}
+
+/// Compiled once and not for each handler.
+fn behind_key(rest: Rc<dyn Fn(HttpRequest, Payload) -> Rest>) -> Route {
+    Route::new().to(move |request: HttpRequest, payload: Payload| {
+        let next = rest(request.clone(), payload);
+        observe::caught(async move { auth::authenticate(&request, next).await })
+    })
+}
+
+/// The parameters of a handler, the first of which is an `Allowed<N>`.
+trait TakesAllowed<N> {}
+
+impl<N> TakesAllowed<N> for (Allowed<N>,) {}
+impl<N, B> TakesAllowed<N> for (Allowed<N>, B) {}
+impl<N, B, C> TakesAllowed<N> for (Allowed<N>, B, C) {}
+impl<N, B, C, D> TakesAllowed<N> for (Allowed<N>, B, C, D) {}
+
+/// Reads what the handler takes, and has it answer.
+async fn answer<F, Args>(handler: F, request: HttpRequest, payload: Payload) -> HttpResponse
+where
+    F: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest,
+{
+    let parameters = Args::from_request(&request, &mut payload.into_inner()).await;
+    match parameters {
+        Ok(parameters) => {
+            let answer = handler.call(parameters).await;
+            answer.respond_to(&request).map_into_boxed_body()
+        }
+        Err(refusal) => HttpResponse::from_error(refusal),
+    }
+}
+
+/// All calls of one path; GET answers HEAD as well, and any other method gets
+/// the 405 that names these.
+fn at(path: &str, calls: Vec<(Method, Route)>) -> Resource {
+    let mut allowed = Vec::new();
+    let mut resource = web::resource(path);
+    for (method, route) in calls {
+        allowed.push(method.to_string());
+        let guarded = if method == Method::GET {
+            allowed.push(Method::HEAD.to_string());
+            let head = actix_web::guard::Head();
+            route.guard(actix_web::guard::Any(actix_web::guard::Get()).or(head))
+        } else {
+            route.guard(actix_web::guard::Method(method))
+        };
+        resource = resource.route(guarded);
+    }
+    let allow = allowed.join(", ");
+    resource.default_service(web::to(move || {
+        let refusal = Refusal::MethodNotAllowed {
+            allow: allow.clone(),
+        };
+        async move { refusal.answer() }
+    }))
+}
