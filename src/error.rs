@@ -128,7 +128,39 @@ impl Error {
         match self {
             Self::Invalid(invalid) => invalid.field(),
             Self::AliasTaken => Some("alias"),
-            _ => None,
+            Self::KeyNotFound
+            | Self::AddressNotAllowed
+            | Self::KeyWider(..)
+            | Self::KeyRevoked
+            | Self::KeyNotActive
+            | Self::KeyRotated
+            | Self::LastManagingKey
+            | Self::TooFast { .. }
+            | Self::TooManyFailures { .. }
+            | Self::ContactNotFound
+            | Self::OptoutNotFound
+            | Self::GroupNotFound
+            | Self::GroupNameTaken
+            | Self::GroupsTooMany
+            | Self::NumberShared(..)
+            | Self::ConditionFailed
+            | Self::IdempotencyMismatch
+            | Self::NotTried
+            | Self::KeyMissing
+            | Self::KeyInvalid
+            | Self::NotPermitted(..)
+            | Self::Busy
+            | Self::VerifierBusy
+            | Self::Stopping
+            | Self::OutcomeUnknown
+            | Self::StorageFailed
+            | Self::ListsBusy
+            | Self::ListTooSlow
+            | Self::ImportsBusy
+            | Self::NoRoomForExport
+            | Self::StorageUnreadable
+            | Self::StorageFull
+            | Self::Internal => None,
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct NewEvent {
 }
 
 /// One event as it is read.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug)]
 pub struct Event {
     /// Counts up.
     pub id: u64,

@@ -208,7 +208,74 @@ impl Invalid {
             | Self::MetaTooLarge
             | Self::MetaNul
             | Self::MetaLoneSurrogate => Some("meta"),
-            _ => None,
+            Self::BodyNotJson
+            | Self::BodyUnreadable
+            | Self::BodyNotObject
+            | Self::FieldUnknown(..)
+            | Self::FieldTwice(..)
+            | Self::IdempotencyKey
+            | Self::BulkMode
+            | Self::BulkAtomic
+            | Self::BulkDryRun
+            | Self::BulkContacts
+            | Self::ContactNotObject
+            | Self::AliasOfAnother(..)
+            | Self::BulkRefused(..)
+            | Self::FileLine(..)
+            | Self::ColumnsMissing
+            | Self::ColumnNameless(..)
+            | Self::ColumnTwice(..)
+            | Self::ColumnsTooMany
+            | Self::ColumnName(..)
+            | Self::FileNotText
+            | Self::RowNotText
+            | Self::RowNotJson
+            | Self::RowRagged { .. }
+            | Self::RowTooLarge
+            | Self::QuoteOpen
+            | Self::ImportMode
+            | Self::ImportDryRun
+            | Self::Recipients
+            | Self::Text
+            | Self::AnswerTooLarge
+            | Self::NothingToUpdate
+            | Self::AliasNotOfPath
+            | Self::QueryNotText
+            | Self::ParameterUnknown(..)
+            | Self::ParameterTwice(..)
+            | Self::SortField
+            | Self::SortDir
+            | Self::Offset
+            | Self::Limit
+            | Self::AliasPrefix
+            | Self::Search
+            | Self::GroupFilter
+            | Self::MetaFilters
+            | Self::Include
+            | Self::CursorUnknown
+            | Self::CursorWithOffset
+            | Self::GroupNameNotString
+            | Self::GroupNameMissing
+            | Self::GroupNameTooLong
+            | Self::GroupNameCharacters
+            | Self::MembersToAdd
+            | Self::MembersToRemove
+            | Self::MembersCount
+            | Self::KeyNameMissing
+            | Self::KeyNameTooLong
+            | Self::KeyNameCharacters
+            | Self::KeyNameNotString
+            | Self::PermissionsNotStrings
+            | Self::ExpiryNotTime
+            | Self::ExpiryPast
+            | Self::AddressRangesNotStrings
+            | Self::AddressRangesTooMany
+            | Self::AddressRange(..)
+            | Self::RateLimit
+            | Self::Overlap
+            | Self::Force
+            | Self::PermissionUnknown(..)
+            | Self::PermissionsMissing => None,
         }
     }
 }

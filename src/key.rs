@@ -19,7 +19,7 @@ pub const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub const RATE_LIMIT_MAX: u32 = 1_000_000;
 
 /// What people call a key: 1 to 128 characters, normalised like an alias.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyName(String);
 
 impl KeyName {
@@ -48,7 +48,7 @@ impl KeyName {
 }
 
 /// What is chosen of a key, when it is made and later.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyTerms {
     /// What people call it.
     pub name: KeyName,
@@ -125,12 +125,11 @@ impl KeyChange {
 }
 
 /// A key as operators see it: everything but its secret.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// The public part of its token.
     pub id: KeyId,
     /// What is chosen of it.
-    #[serde(flatten)]
     pub terms: KeyTerms,
     /// When it was made.
     pub created_on: Moment,
@@ -150,8 +149,7 @@ impl ApiKey {
 }
 
 /// Whether a key is good, and if not, why: for operators alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
     /// Requests with it are let in.
     Active,

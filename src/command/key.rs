@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::CommandError;
 use crate::address::AddressRanges;
 use crate::cli::{DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRotate, KeyUpdate, KeyVerb};
+use crate::http::wire::key_record::KeyRecord;
 use crate::invalid::Invalid;
-use crate::key::{ApiKey, KeyChange, KeyState, KeyTerms, OVERLAP_MAX};
+use crate::key::{ApiKey, KeyChange, KeyTerms, OVERLAP_MAX};
 use crate::moment::Moment;
 use crate::permission::PermissionSet;
 use crate::store::{Operator, locate};
@@ -152,15 +153,15 @@ fn list(arguments: &KeyList) -> Result<(), CommandError> {
 #[derive(Serialize)]
 struct Listed<'a> {
     #[serde(flatten)]
-    key: &'a ApiKey,
-    state: KeyState,
+    key: KeyRecord<'a>,
+    state: String,
 }
 
 impl<'a> Listed<'a> {
     fn of(key: &'a ApiKey, now: Moment) -> Self {
         Self {
-            key,
-            state: key.state(now),
+            key: KeyRecord::of(key),
+            state: key.state(now).to_string(),
         }
     }
 }

@@ -110,6 +110,8 @@ pub enum CommandError {
     Io(std::io::Error),
 }
 
+/// It was not done.
+const FAILED: u8 = 1;
 /// Some rows of an import were not stored.
 const ROWS_FAILED: u8 = 3;
 /// What a shell shows of a program that SIGPIPE ended.
@@ -128,7 +130,24 @@ impl CommandError {
         match self {
             Self::RowsFailed(..) => ROWS_FAILED,
             Self::PipeClosed => PIPE_CLOSED,
-            _ => 1,
+            Self::Open(..)
+            | Self::Operation(..)
+            | Self::Locked
+            | Self::Argument(..)
+            | Self::ExpiryTooFar
+            | Self::OverlapTooLong
+            | Self::NoKeyId
+            | Self::TokenUnprinted(..)
+            | Self::NoAddressBook(..)
+            | Self::NoFile(..)
+            | Self::OwnFile(..)
+            | Self::File { .. }
+            | Self::ImportEnded { .. }
+            | Self::Listen { .. }
+            | Self::InitialKeyFileExists(..)
+            | Self::InitialKeyFile { .. }
+            | Self::Unhealthy { .. }
+            | Self::Io(..) => FAILED,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::cli::{Export, FileFormat, Import, ImportMode};
 use crate::contact::NewContact;
 use crate::error::Error;
 use crate::files;
+use crate::http::wire::import_record::SummaryRecord;
 use crate::invalid::Invalid;
 use crate::store::{DryRun, Operator, locate};
 use crate::transfer::{
@@ -142,7 +143,7 @@ fn unreadable(file: &Path, error: Unreadable) -> CommandError {
 
 fn print_summary(tally: &Tally) -> Result<(), CommandError> {
     let mut out = stdout().lock();
-    serde_json::to_writer(&mut out, &tally.summary).map_err(io::Error::from)?;
+    serde_json::to_writer(&mut out, &SummaryRecord::of(&tally.summary)).map_err(io::Error::from)?;
     writeln!(out)?;
     Ok(())
 }

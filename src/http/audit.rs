@@ -1,10 +1,13 @@
 //! The call about the audit.
 
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
 
 use super::gate::auth::{Allowed, ReadAudit};
 use super::wire::envelope::{self, Refusal};
 use super::wire::query::Query;
+use crate::event::Event;
+use crate::moment::Moment;
 
 pub(super) async fn list(
     allowed: Allowed<ReadAudit>,
@@ -13,5 +16,29 @@ pub(super) async fn list(
     let (offset, limit) = Query::parse(request.query_string())?.into_page()?;
     let store = allowed.store();
     let (events, total) = store.events(allowed.grant(), offset, limit).await?;
-    Ok(envelope::many(events, offset, limit, total))
+    let records = events.iter().map(EventRecord::of).collect();
+    Ok(envelope::many(records, offset, limit, total))
+}
+
+#[derive(Serialize)]
+struct EventRecord<'a> {
+    id: u64,
+    created_on: Moment,
+    action: &'a str,
+    actor: Option<&'a str>,
+    target: Option<&'a str>,
+    permission: Option<&'a str>,
+}
+
+impl<'a> EventRecord<'a> {
+    fn of(event: &'a Event) -> Self {
+        Self {
+            id: event.id,
+            created_on: event.created_on,
+            action: &event.action,
+            actor: event.actor.as_deref(),
+            target: event.target.as_deref(),
+            permission: event.permission.as_deref(),
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::wire::envelope::{self, Refusal};
 use super::wire::key_fields::{
     address_ranges, expiry, overlap, permissions, rate_limit, required_name,
 };
+use super::wire::key_record::KeyRecord;
 use super::wire::query::Query;
 use super::wire::segment::Segment;
 use crate::error::Error;
@@ -52,7 +53,7 @@ pub(super) async fn create(allowed: Allowed<CreateApiKeys>, body: KeyBody) -> An
     let secret = allowed.keyring().generate().await?;
     let store = allowed.store();
     let (key, secret) = store.create_key(allowed.grant(), secret, terms).await?;
-    Ok(envelope::one(KeyRecord::with_token(&key, &secret)))
+    Ok(envelope::one(NewKeyRecord::of(&key, &secret)))
 }
 
 pub(super) async fn list(allowed: Allowed<ReadApiKeys>, request: HttpRequest) -> Answer {
@@ -100,7 +101,7 @@ pub(super) async fn rotate(
     let (key, secret) = store
         .rotate_key(allowed.grant(), id, secret, overlap)
         .await?;
-    Ok(envelope::one(KeyRecord::with_token(&key, &secret)))
+    Ok(envelope::one(NewKeyRecord::of(&key, &secret)))
 }
 
 pub(super) async fn delete(
@@ -117,24 +118,19 @@ pub(super) async fn delete(
     Ok(envelope::done())
 }
 
-/// A key's record; `token` in the answers to create and rotate alone.
+/// A key's record with its token: in the answers to create and rotate alone.
 #[derive(Serialize)]
-struct KeyRecord<'a> {
+struct NewKeyRecord<'a> {
     #[serde(flatten)]
-    key: &'a ApiKey,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<&'a str>,
+    key: KeyRecord<'a>,
+    token: &'a str,
 }
 
-impl<'a> KeyRecord<'a> {
-    fn of(key: &'a ApiKey) -> Self {
-        Self { key, token: None }
-    }
-
-    fn with_token(key: &'a ApiKey, secret: &'a NewSecret) -> Self {
+impl<'a> NewKeyRecord<'a> {
+    fn of(key: &'a ApiKey, secret: &'a NewSecret) -> Self {
         Self {
-            key,
-            token: Some(secret.token.expose()),
+            key: KeyRecord::of(key),
+            token: secret.token.expose(),
         }
     }
 }

@@ -15,7 +15,7 @@ mod optouts;
 mod resolve;
 mod routes;
 mod transfer;
-mod wire;
+pub(crate) mod wire;
 
 use std::io;
 use std::net::TcpListener;

@@ -17,6 +17,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::gate::auth::{Allowed, CreateContacts, PutContacts, ReadContacts};
 use super::gate::observe::BodyRead;
 use super::wire::envelope::Refusal;
+use super::wire::import_record::{RowErrorRecord, SummaryRecord};
 use super::wire::query::Query;
 use super::wire::upload::{self, Upload};
 use crate::bulk::BulkMode;
@@ -26,8 +27,7 @@ use crate::key::Grant;
 use crate::permits::Permitted;
 use crate::store::{DryRun, Store};
 use crate::transfer::{
-    ContactsFile, ExportError, Format, Row, RowError, Rows, Spool, SpoolWriter, Summary, Tally,
-    Unreadable,
+    ContactsFile, ExportError, Format, Row, Rows, Spool, SpoolWriter, Tally, Unreadable,
 };
 
 /// Bytes of an export that are read and sent at once.
@@ -268,15 +268,15 @@ struct Imported {
 
 #[derive(Serialize)]
 struct Counted {
-    summary: Summary,
-    errors: Vec<RowError>,
+    summary: SummaryRecord,
+    errors: Vec<RowErrorRecord>,
 }
 
 impl Counted {
     fn of(tally: Tally) -> Self {
         Self {
-            summary: tally.summary,
-            errors: tally.errors,
+            summary: SummaryRecord::of(&tally.summary),
+            errors: tally.errors.into_iter().map(RowErrorRecord::of).collect(),
         }
     }
 }

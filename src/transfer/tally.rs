@@ -1,7 +1,5 @@
 //! What came of the rows of an import.
 
-use serde::Serialize;
-
 use super::Row;
 use crate::bulk::ItemOutcome;
 use crate::change::Outcome;
@@ -12,7 +10,7 @@ use crate::error::Error;
 const ERRORS_MAX: usize = 1_000;
 
 /// How many rows came to what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// All of them.
     pub total: u64,
@@ -27,7 +25,7 @@ pub struct Summary {
 }
 
 /// What is wrong with one row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowError {
     /// Where the row begins.
     pub line: u64,
