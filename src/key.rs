@@ -1,4 +1,4 @@
-//! API keys: who they are, how they stand, and the leave they give. Knows no
+//! API keys: who they are, how they stand, and what they permit. Knows no
 //! HTTP, no SQL and no clock.
 
 use std::fmt;
@@ -234,7 +234,7 @@ impl Standing {
     }
 }
 
-/// Leave to do something in the name of a key, from an address. Only a standing
+/// The permission to do something in the name of a key, from an address. Only a standing
 /// that holds gives one; a write checks it once more inside its own transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
@@ -244,7 +244,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Gives leave to a credential that was verified, time and address included.
+    /// Grants to a credential that was verified, time and address included.
     ///
     /// # Errors
     /// As [`Standing::check_permissions`].
@@ -266,7 +266,7 @@ impl Grant {
         self.key
     }
 
-    /// Whether the leave still holds where the key now stands like this.
+    /// Whether the grant still holds where the key now stands like this.
     ///
     /// # Errors
     /// `KeyInvalid` also where the key is gone, `AddressNotAllowed`, `NotPermitted`.

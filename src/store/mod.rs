@@ -79,7 +79,7 @@ macro_rules! operations {
 }
 
 impl Store {
-    /// Serves the book of `operator` to `workers` threads that look points up.
+    /// Serves the book of `operator` to `workers` threads that do point lookups.
     ///
     /// # Errors
     /// [`OpenError::Storage`] where a connection or a thread cannot be made.
@@ -99,7 +99,7 @@ impl Store {
         }
     }
 
-    /// Begins to read points, all of one state; for a moment on one thread.
+    /// Begins point lookups, all of one state; for a moment on one thread.
     ///
     /// # Errors
     /// Those of every read.

@@ -1,4 +1,4 @@
-//! Moves the log into the file beside the writer, which would else do it
+//! Checkpoints the WAL beside the writer, which would otherwise do it
 //! between two commits while its clients wait.
 
 use std::cell::Cell;
@@ -16,24 +16,24 @@ use rusqlite::{Connection, ffi};
 use super::pin::Pin;
 use super::{database, failure};
 
-/// Pages of the log (64 MiB) at which it is moved. A page that many commits
-/// changed is moved once: the longer the log, the fewer pages are written twice.
-const LOG_PAGES_GOAL: u32 = 16 * 1024;
-/// What is moved while the writer waits: some milliseconds.
+/// Pages of the WAL (64 MiB) at which it is checkpointed. A page that many commits
+/// changed is copied once: the longer the WAL, the fewer pages are written twice.
+const WAL_PAGES_GOAL: u32 = 16 * 1024;
+/// Pages that may be left for the end, while the writer waits: some milliseconds.
 const LAST_PAGES_MAX: u32 = 1024;
 /// Rounds beside the writer after which it has to wait for the rest.
 const ROUNDS_MAX: u32 = 8;
 /// How often, a millisecond apart, readers are waited for in the end, while the
-/// writer waits, too; and how often once the log is so many times too long.
+/// writer waits, too; and how often once the WAL is so many times too long.
 const READERS_POLLS_MAX: i32 = 10;
 const READERS_POLLS_LONG_MAX: i32 = 1000;
 const TOO_LONG: u32 = 8;
-/// How long the writer pauses between two transactions once the log is twice as
-/// long as it should be, so that moving gains on it; in proportion to what is too
+/// How long the writer pauses between two transactions once the WAL is twice as
+/// long as it should be, so that the checkpoint gains on it; in proportion to what is too
 /// much, up to so many times that.
 const PAUSE: Duration = Duration::from_millis(4);
 const PAUSES_MAX: u32 = 8;
-/// How long moving rests after readers held it up, or a failure.
+/// How long nothing is checkpointed after readers held it up, or a failure.
 const REST_AFTER_READERS: Duration = Duration::from_millis(250);
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// How often a quiet book's newest state is looked for.
@@ -42,13 +42,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What the checkpointer has to do next.
 enum Task {
     Look,
-    Empty,
+    Checkpoint,
     Stop,
 }
 
-/// What came of emptying the log.
+/// What came of checkpointing the whole WAL.
 #[derive(Clone, Copy, PartialEq)]
-enum Emptied {
+enum Checkpointed {
     /// The next commit begins it anew.
     Done,
     /// A reader of an old state, or another process, was in the way.
@@ -57,8 +57,8 @@ enum Emptied {
 }
 
 /// What the writer and its checkpointer tell each other.
-pub(super) struct Log {
-    /// Pages at which it is moved.
+pub(super) struct Wal {
+    /// Pages at which it is checkpointed.
     goal: u32,
     state: Mutex<State>,
     changed: Condvar,
@@ -66,34 +66,34 @@ pub(super) struct Log {
 
 #[derive(Default)]
 struct State {
-    /// How long the log was after the last commit.
+    /// How long the WAL was after the last commit.
     pages: u32,
     /// Whether the writer wrote since the last look.
     written: bool,
     writing: bool,
-    /// The disk is full: what was moved already makes room.
+    /// The disk is full: a WAL that begins anew makes room.
     room_wanted: bool,
-    /// The checkpointer wants the log to stay as it is for a moment.
-    turn_wanted: bool,
+    /// The checkpointer wants the WAL to stay as it is for a moment.
+    pause_wanted: bool,
     /// It is worth waiting for the checkpointer.
-    moving: bool,
+    checkpointing: bool,
     stopping: bool,
 }
 
 thread_local! {
-    /// Pages of the log after the last commit of this thread's connection, until
+    /// Pages of the WAL after the last commit of this thread's connection, until
     /// they are told.
     static PAGES: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-impl Default for Log {
+impl Default for Wal {
     fn default() -> Self {
-        Self::moved_at(LOG_PAGES_GOAL)
+        Self::checkpointed_at(WAL_PAGES_GOAL)
     }
 }
 
-impl Log {
-    fn moved_at(goal: u32) -> Self {
+impl Wal {
+    fn checkpointed_at(goal: u32) -> Self {
         Self {
             goal,
             state: Mutex::default(),
@@ -101,7 +101,7 @@ impl Log {
         }
     }
 
-    /// Has the length of the log told after every commit of the writer's
+    /// Notes the length of the WAL after every commit of the writer's
     /// connection, in the place of SQLite's own checkpoints.
     pub(super) fn watch(connection: &Connection) {
         connection.wal_hook(Some(|_, pages| {
@@ -117,15 +117,15 @@ impl Log {
         if !pause.is_zero() {
             let resting = self
                 .changed
-                .wait_timeout_while(state, pause, |state| state.moving);
+                .wait_timeout_while(state, pause, |state| state.checkpointing);
             state = resting.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let waiting = self.changed.wait_while(state, |state| state.turn_wanted);
+        let waiting = self.changed.wait_while(state, |state| state.pause_wanted);
         waiting.unwrap_or_else(PoisonError::into_inner).writing = true;
         Writing(self)
     }
 
-    /// Has the log moved although it is not long: the disk is full.
+    /// Asks for a checkpoint although the WAL is not long: the disk is full.
     pub(super) fn make_room(&self) {
         self.lock().room_wanted = true;
         self.changed.notify_all();
@@ -146,8 +146,8 @@ impl Log {
             return Task::Look;
         }
         state.room_wanted = false;
-        state.moving = true;
-        Task::Empty
+        state.checkpointing = true;
+        Task::Checkpoint
     }
 
     fn take_written(&self) -> bool {
@@ -157,23 +157,23 @@ impl Log {
     /// Keeps the log as it is until what is returned is dropped.
     fn hold_still(&self) -> Still<'_> {
         let mut state = self.lock();
-        state.turn_wanted = true;
+        state.pause_wanted = true;
         drop(self.changed.wait_while(state, |state| state.writing));
         Still(self)
     }
 
-    /// Ends the moving, and rests where there was no way through.
-    fn end_moving(&self, emptied: Emptied) {
+    /// Ends a checkpoint, and rests where readers or a failure were in the way.
+    fn end_checkpoint(&self, checkpointed: Checkpointed) {
         let mut state = self.lock();
-        state.moving = false;
+        state.checkpointing = false;
         self.changed.notify_all();
-        let rest = match emptied {
-            Emptied::Done => {
+        let rest = match checkpointed {
+            Checkpointed::Done => {
                 state.pages = 0;
                 return;
             }
-            Emptied::HeldUp => REST_AFTER_READERS,
-            Emptied::Failed => REST_AFTER_FAILURE,
+            Checkpointed::HeldUp => REST_AFTER_READERS,
+            Checkpointed::Failed => REST_AFTER_FAILURE,
         };
         let resting = self
             .changed
@@ -182,7 +182,7 @@ impl Log {
     }
 
     fn pause(&self, state: &State) -> Duration {
-        if !state.moving {
+        if !state.checkpointing {
             return Duration::ZERO;
         }
         let beyond = state.pages.saturating_sub(self.goal);
@@ -200,47 +200,47 @@ impl Log {
 }
 
 /// A transaction that is being written; its end is told when this is dropped.
-pub(super) struct Writing<'l>(&'l Log);
+pub(super) struct Writing<'w>(&'w Wal);
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        let Self(log) = *self;
-        let mut state = log.lock();
+        let Self(wal) = *self;
+        let mut state = wal.lock();
         state.writing = false;
         // Nothing is told where nothing was written.
         if let Some(pages) = PAGES.take() {
             state.pages = pages;
             state.written = true;
         }
-        if state.turn_wanted || (state.pages >= log.goal && !state.moving) {
-            log.changed.notify_all();
+        if state.pause_wanted || (state.pages >= wal.goal && !state.checkpointing) {
+            wal.changed.notify_all();
         }
     }
 }
 
 /// While this is kept, nothing is written.
-struct Still<'l>(&'l Log);
+struct Still<'w>(&'w Wal);
 
 impl Drop for Still<'_> {
     fn drop(&mut self) {
-        let Self(log) = *self;
-        log.lock().turn_wanted = false;
-        log.changed.notify_all();
+        let Self(wal) = *self;
+        wal.lock().pause_wanted = false;
+        wal.changed.notify_all();
     }
 }
 
-/// The thread that moves the log.
+/// The thread that checkpoints the WAL.
 pub(super) struct Checkpointer {
-    log: Arc<Log>,
+    wal: Arc<Wal>,
     thread: JoinHandle<()>,
 }
 
 impl Checkpointer {
-    /// Moves `log` on a connection of its own.
+    /// Checkpoints `wal` on a connection of its own.
     pub(super) fn start(
         path: &Path,
         connection: Connection,
-        log: Arc<Log>,
+        wal: Arc<Wal>,
     ) -> Result<Self, String> {
         // Never closed: that would take SQLite's locks off the file
         // (fcntl_locking(2), "Record locks are released when any is closed").
@@ -250,19 +250,19 @@ impl Checkpointer {
         let mut pin = Pin::on(reader);
         let thread = thread::Builder::new().name("checkpointer".to_owned());
         let thread = thread.spawn({
-            let log = Arc::clone(&log);
+            let wal = Arc::clone(&wal);
             move || {
                 loop {
-                    match log.wait() {
+                    match wal.wait() {
                         Task::Look => {
                             let somebody_wrote = pin.look();
-                            if somebody_wrote && !log.take_written() {
-                                move_what_others_wrote(&connection);
+                            if somebody_wrote && !wal.take_written() {
+                                checkpoint_what_others_wrote(&connection);
                             }
                         }
-                        Task::Empty => {
+                        Task::Checkpoint => {
                             pin.release();
-                            log.end_moving(empty(&connection, &file, &log));
+                            wal.end_checkpoint(checkpoint_beside_writer(&connection, &file, &wal));
                         }
                         Task::Stop => break,
                     }
@@ -270,66 +270,66 @@ impl Checkpointer {
             }
         });
         let thread = thread.map_err(|error| error.to_string())?;
-        Ok(Self { log, thread })
+        Ok(Self { wal, thread })
     }
 
-    /// Ends the thread once it has moved what it is moving.
+    /// Ends the thread once a running checkpoint is done.
     pub(super) fn stop(self) {
-        self.log.stop();
+        self.wal.stop();
         if self.thread.join().is_err() {
             log::error!("the checkpointer thread panicked");
         }
     }
 }
 
-/// Moves what other processes wrote while the writer rests: they see to the log,
+/// Checkpoints what other processes wrote while the writer rests: they checkpoint,
 /// too, but only up to the state that was held when they wrote.
-fn move_what_others_wrote(connection: &Connection) {
+fn checkpoint_what_others_wrote(connection: &Connection) {
     if let Err(error) = checkpoint(connection, "PASSIVE") {
         failure::log(&error, "a checkpoint failed");
         end_on_failed_sync(&error);
     }
 }
 
-fn empty(connection: &Connection, file: &File, log: &Log) -> Emptied {
-    let emptied = catch_unwind(AssertUnwindSafe(|| try_to_empty(connection, file, log)));
-    match emptied {
-        Ok(Ok(emptied)) => emptied,
+fn checkpoint_beside_writer(connection: &Connection, file: &File, wal: &Wal) -> Checkpointed {
+    let checkpointed = catch_unwind(AssertUnwindSafe(|| try_checkpoint(connection, file, wal)));
+    match checkpointed {
+        Ok(Ok(checkpointed)) => checkpointed,
         Ok(Err(error)) => {
             failure::log(&error, "a checkpoint failed");
             end_on_failed_sync(&error);
-            Emptied::Failed
+            Checkpointed::Failed
         }
         Err(_) => {
             log::error!("the checkpointer panicked");
-            Emptied::Failed
+            Checkpointed::Failed
         }
     }
 }
 
-/// Moves the whole log, most of it beside the writer, and has the next commit
-/// begin it anew.
-fn try_to_empty(
+/// Checkpoints the whole WAL, most of it beside the writer, and has the next
+/// commit begin it anew.
+fn try_checkpoint(
     connection: &Connection,
     file: &File,
-    log: &Log,
-) -> Result<Emptied, rusqlite::Error> {
+    wal: &Wal,
+) -> Result<Checkpointed, rusqlite::Error> {
     for _ in 0..ROUNDS_MAX {
-        let [is_held, pages, moved] = checkpoint(connection, "PASSIVE")?;
-        if is_held != 0 || pages - moved > i64::from(LAST_PAGES_MAX) {
-            return Ok(Emptied::HeldUp);
+        let [is_held, pages, checkpointed] = checkpoint(connection, "PASSIVE")?;
+        if is_held != 0 || pages - checkpointed > i64::from(LAST_PAGES_MAX) {
+            return Ok(Checkpointed::HeldUp);
         }
         // SQLite syncs the file itself, but only while it moves the last page.
         if let Err(error) = file.sync_data() {
             log::error!(error = error.to_string().as_str(); "the file could not be synced");
             end_process();
         }
-        if i64::from(log.lock().pages) - moved <= i64::from(LAST_PAGES_MAX) {
+        if i64::from(wal.lock().pages) - checkpointed <= i64::from(LAST_PAGES_MAX) {
             break;
         }
     }
-    let still = log.hold_still();
-    let is_too_long = log.lock().pages > TOO_LONG * log.goal;
+    let still = wal.hold_still();
+    let is_too_long = wal.lock().pages > TOO_LONG * wal.goal;
     connection.busy_handler(Some(if is_too_long {
         |polls| wait_for_readers(polls, READERS_POLLS_LONG_MAX)
     } else {
@@ -338,15 +338,15 @@ fn try_to_empty(
     let [is_held, ..] = checkpoint(connection, "RESTART")?;
     drop(still);
     Ok(if is_held == 0 {
-        Emptied::Done
+        Checkpointed::Done
     } else {
-        Emptied::HeldUp
+        Checkpointed::HeldUp
     })
 }
 
 /// Ends the process where a sync of the file failed. What the system could not
-/// write it has forgotten, and the next sync would succeed without it; the log
-/// still has it, and the next start moves the whole log again.
+/// write it has forgotten, and the next sync would succeed without it; the WAL
+/// still has it, and the next start checkpoints all of it again.
 pub(super) fn end_on_failed_sync(error: &rusqlite::Error) {
     if failure::code(error) == ffi::SQLITE_IOERR_FSYNC {
         end_process();
@@ -354,7 +354,7 @@ pub(super) fn end_on_failed_sync(error: &rusqlite::Error) {
 }
 
 fn end_process() -> ! {
-    log::error!("ending, so that the next start moves the whole log again");
+    log::error!("ending, so that the next start checkpoints the whole WAL again");
     process::abort();
 }
 
@@ -363,8 +363,8 @@ fn wait_for_readers(polls: i32, polls_max: i32) -> bool {
     polls < polls_max
 }
 
-/// Whether somebody was in the way, the pages of the log, and how many of them
-/// are in the file now; -1 where another process moves it at this moment
+/// Whether somebody was in the way, the pages of the WAL, and how many of them
+/// are in the file now; -1 where another process checkpoints at this moment
 /// (SQLite's documentation of `wal_checkpoint`).
 fn checkpoint(connection: &Connection, mode: &str) -> Result<[i64; 3], rusqlite::Error> {
     connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {

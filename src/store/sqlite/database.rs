@@ -20,13 +20,13 @@ use crate::files;
 use crate::store::OpenError;
 
 pub(super) const SCHEMA: &str = include_str!("../../../schema.sql");
-/// Older libraries can corrupt a log that is reset while it is read (fixed in 3.51.3).
+/// Older libraries can corrupt a WAL that is reset while it is read (fixed in 3.51.3).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 
-/// What stays of the log's file on the disk once the log begins anew.
-const LOG_BYTES_KEPT: i64 = 128 * 1024 * 1024;
+/// What stays of the WAL's file on the disk once it begins anew.
+const WAL_BYTES_KEPT: i64 = 128 * 1024 * 1024;
 
 /// How long a transaction waits for one of another process, in steps of
 /// [`LOCK_POLL`]. Short steps, so that a busy server cannot starve a revocation
@@ -162,7 +162,7 @@ fn configure_writer(connection: &Connection) -> Result<(), rusqlite::Error> {
     configure(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
     // On macOS a plain fsync leaves the data in the drive's cache; nothing elsewhere.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
@@ -218,7 +218,7 @@ fn make(draft: &Path, path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Recognises it once more through SQLite, which also reads the log.
+/// Recognises it once more through SQLite, which also reads the WAL.
 fn recognise(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let number = |pragma| {
         connection

@@ -54,7 +54,7 @@ pub(super) fn classify(error: &rusqlite::Error) -> Error {
 }
 
 /// What a failed `COMMIT` means. A failed write leaves a torn frame at the end
-/// of the log, which recovery drops; after anything else, a failed sync first
+/// of the WAL, which recovery drops; after anything else, a failed sync first
 /// of all, the whole frame may be on the disk or not.
 pub(super) fn classify_commit(error: &rusqlite::Error) -> Error {
     let code = code(error);

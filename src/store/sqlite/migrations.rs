@@ -54,7 +54,7 @@ fn take_step(connection: &Connection, step: u32) -> Result<(), rusqlite::Error> 
     transaction.commit()
 }
 
-/// Copies the file whole, log included, to the disk, under another name until it
+/// Copies the file whole, WAL included, to the disk, under another name until it
 /// is complete. A copy that is there was made by an earlier start whose steps
 /// did not finish: it is made anew.
 fn copy(connection: &Connection, path: &Path, version: u32) -> Result<PathBuf, OpenError> {

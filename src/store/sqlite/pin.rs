@@ -25,7 +25,7 @@ impl Pin {
     }
 
     /// Holds the newest state, if nothing was written since the last look: held
-    /// while others write, it would keep the log from being emptied. Says whether
+    /// while others write, it would keep the WAL from being reset. Says whether
     /// something was.
     pub(super) fn look(&mut self) -> bool {
         self.release();

@@ -34,7 +34,7 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Opens connections for `workers` threads that look points up, and for all
+    /// Opens connections for `workers` threads that do point lookups, and for all
     /// that takes longer, as they are needed.
     pub(super) fn of(path: &Path, workers: usize) -> Self {
         let longer_max = LISTS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX;
@@ -46,7 +46,7 @@ impl Readers {
         }
     }
 
-    /// Looks one point up on this very thread: a hop to another costs more.
+    /// Looks one row up on this very thread: a hop to another costs more.
     pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
@@ -54,7 +54,7 @@ impl Readers {
         query(&*self.pool.lease()?).map_err(|error| unreadable(&error))
     }
 
-    /// Begins to read several points on this very thread.
+    /// Begins several point lookups on this very thread.
     pub(super) fn begin(&self) -> Result<Snapshot, Error> {
         let connection = self.pool.lease()?;
         let began = prepared(&connection, "BEGIN");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::checkpointer::Log;
+use super::checkpointer::Wal;
 use super::failure::{self, classify};
 use crate::error::Error;
 
@@ -48,13 +48,13 @@ impl Sweeper {
     pub(super) fn receive<M>(
         &mut self,
         connection: &Connection,
-        log: &Log,
+        wal: &Wal,
         queue: &Receiver<M>,
     ) -> Result<M, RecvError> {
         while self.wanted.load(Ordering::Relaxed) {
             let wait = self
                 .pause_left()
-                .unwrap_or_else(|| self.step(connection, log));
+                .unwrap_or_else(|| self.step(connection, wal));
             match queue.recv_timeout(wait) {
                 Ok(message) => return Ok(message),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -71,9 +71,9 @@ impl Sweeper {
     }
 
     /// Takes a step; returns how long there is nothing more to do.
-    fn step(&mut self, connection: &Connection, log: &Log) -> Duration {
+    fn step(&mut self, connection: &Connection, wal: &Wal) -> Duration {
         self.paused_until = None;
-        let writing = log.write();
+        let writing = wal.write();
         // A panic must not end the writing for everyone.
         let swept = catch_unwind(AssertUnwindSafe(|| sweep(connection)));
         drop(writing);

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::checkpointer::{Checkpointer, Log, end_on_failed_sync};
+use super::checkpointer::{Checkpointer, Wal, end_on_failed_sync};
 use super::database::{self, prepared};
 use super::failure::{self, Failure, classify, classify_commit};
 use super::sweep::Sweeper;
@@ -65,11 +65,11 @@ impl Writer {
         connection
             .busy_handler(None)
             .map_err(|error| OpenError::storage(&path, error))?;
-        Log::watch(&connection);
+        Wal::watch(&connection);
         let beside =
             database::open_writer(&path).map_err(|error| OpenError::storage(&path, error))?;
-        let log = Arc::new(Log::default());
-        let checkpointer = Checkpointer::start(&path, beside, Arc::clone(&log))
+        let wal = Arc::new(Wal::default());
+        let checkpointer = Checkpointer::start(&path, beside, Arc::clone(&wal))
             .map_err(|error| OpenError::storage(&path, error))?;
         let stopping = Arc::new(AtomicBool::new(false));
         // An earlier run may have left something.
@@ -79,7 +79,7 @@ impl Writer {
             .spawn({
                 let stopping = Arc::clone(&stopping);
                 let sweeper = Sweeper::new(Arc::clone(&sweep_wanted));
-                move || run(&connection, &jobs, &log, sweeper, &stopping)
+                move || run(&connection, &jobs, &wal, sweeper, &stopping)
             })
             .map_err(|error| OpenError::storage(&path, error))?;
         Ok(Self {
@@ -130,7 +130,7 @@ impl Writer {
         if let Ok(answered) = timeout(QUEUE_WAIT_MAX, &mut outcome).await {
             return answered.unwrap_or(Err(Error::Stopping));
         }
-        if move_on(&stage, WITHDRAWN) {
+        if advance(&stage, WITHDRAWN) {
             return Err(Error::Busy);
         }
         match timeout(OUTCOME_WAIT_MAX, outcome).await {
@@ -144,7 +144,7 @@ impl Writer {
         Arc::clone(&self.sweep_wanted)
     }
 
-    /// Has everything written that is queued, then the log moved into the file.
+    /// Has everything written that is queued, then the WAL checkpointed.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,7 +160,7 @@ impl Writer {
     }
 }
 
-fn move_on(stage: &AtomicU8, next: u8) -> bool {
+fn advance(stage: &AtomicU8, next: u8) -> bool {
     stage
         .compare_exchange(QUEUED, next, Ordering::AcqRel, Ordering::Acquire)
         .is_ok()
@@ -196,7 +196,7 @@ where
     W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send,
 {
     fn take(&self) -> bool {
-        move_on(&self.stage, TAKEN)
+        advance(&self.stage, TAKEN)
     }
 
     fn grant(&self) -> &Grant {
@@ -234,18 +234,18 @@ where
 fn run(
     connection: &Connection,
     queue: &Receiver<Message>,
-    log: &Log,
+    wal: &Wal,
     mut sweeper: Sweeper,
     stop_wanted: &AtomicBool,
 ) {
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_ROWS_MAX);
     let mut stopping = false;
     while !stopping {
-        match sweeper.receive(connection, log, queue) {
+        match sweeper.receive(connection, wal, queue) {
             Ok(Message::Job(job)) => batch.push(job),
             Ok(Message::Stop) | Err(_) => break,
         }
-        let writing = log.write();
+        let writing = wal.write();
         // A panic in one job's work must not end the writing for everyone.
         let written = catch_unwind(AssertUnwindSafe(|| {
             let began = begin(connection, stop_wanted);
@@ -263,7 +263,7 @@ fn run(
         drop(writing);
         let batch_error = batch_error.err();
         if batch_error == Some(Error::StorageFull) {
-            log.make_room();
+            wal.make_room();
         }
         for job in batch.drain(..) {
             job.answer(batch_error.as_ref());
@@ -290,7 +290,7 @@ fn begin(connection: &Connection, stop_wanted: &AtomicBool) -> Result<(), rusqli
     }
 }
 
-/// Moves the log into the file, so that the file alone is the whole address book.
+/// Checkpoints the WAL, so that the file alone is the whole address book.
 fn checkpoint(connection: &Connection) {
     let begun = Instant::now();
     loop {
