@@ -1,30 +1,37 @@
-//! The README's walk: every curl in it, sent in its order, is answered as pasted.
+//! The documentation's curls, sent in their order, are answered as pasted: the
+//! walk in `docs/calls.md`.
 
-use crate::harness::{Call, PERMISSIONS, Server, id_of, redact_everywhere};
+use addressbook::token::KeyId;
+use serde_json::Value;
 
-const README: &str = include_str!("../../README.md");
+use crate::harness::{Call, PERMISSIONS, Server, redact_everywhere};
 
-/// The id of the key with which the pasted answers were made.
-const KEY_ID: &str = "y8YjjBMmtVQr";
+const CALLS: &str = include_str!("../../docs/calls.md");
 
-/// The calls of the walk with the answers that stand below them.
-fn walk() -> Vec<(&'static str, &'static str)> {
-    let (_, walk) = README.split_once("### A walk through all of them").unwrap();
-    let (walk, _) = walk.split_once("\n### ").unwrap();
-    let blocks: Vec<&str> = walk.split("```").skip(1).step_by(2).collect();
+/// What the documentation calls the server, and the header with its key.
+const BOOK: &str = "http://127.0.0.1:8080";
+const AUTH: &str = "Authorization: Bearer $(cat ./data/initial-api-key)";
+
+/// The curls of a page from `heading` to the next of its level, with the answers
+/// that stand below them.
+fn curls<'a>(page: &'a str, heading: &str) -> Vec<(&'a str, &'a str)> {
+    let (_, section) = page.split_once(heading).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let blocks: Vec<&str> = section.split("```").skip(1).step_by(2).collect();
     let pairs = blocks.chunks(2).map(|pair| {
-        let call = pair[0].strip_prefix("sh\n").unwrap().trim_end();
-        let answer = pair[1].strip_prefix("json\n").unwrap().trim_end();
-        (call.lines().last().unwrap(), answer)
+        let commands = pair[0].strip_prefix("sh\n").unwrap();
+        let answer = pair[1].strip_prefix("json\n").unwrap();
+        let curl = commands.find("curl ").unwrap();
+        (commands[curl..].trim_end(), answer.trim_end())
     });
     pairs.collect()
 }
 
-/// Splits a command as a shell does, as far as the README needs it.
+/// Splits a command as a shell does, as far as the documentation needs it.
 fn words(command: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
-    for character in command.chars() {
+    for character in command.replace("\\\n", " ").chars() {
         match (quote, character) {
             (None, '\'' | '"') => quote = Some(character),
             (Some(open), _) if open == character => quote = None,
@@ -32,33 +39,38 @@ fn words(command: &str) -> Vec<String> {
             _ => words.last_mut().unwrap().push(character),
         }
     }
+    words.retain(|word| !word.is_empty());
     words
 }
 
-/// The call that a curl of the README makes.
-fn call(server: &Server, command: &str, key: &str, [id, group]: [&str; 2]) -> Call {
+/// The call that a curl makes; `variables` are those that the reader has set.
+fn call(server: &Server, command: &str, key: &str, variables: &[(&str, String)]) -> Call {
     let json = "Content-Type: application/json".to_owned();
-    let named = |word: String| word.replace("$ID", id).replace("$GROUP", group);
+    let named = |word: String| {
+        let word = word.replace("$BOOK", BOOK).replace("$AUTH", AUTH);
+        let set = variables.iter();
+        set.fold(word, |word, (name, value)| word.replace(name, value))
+    };
     let words: Vec<String> = words(command).into_iter().map(named).collect();
-    assert_eq!(words[1..3], ["-H", "$AUTH"]);
+    assert!(words.iter().any(|word| word == AUTH), "{command}");
     let mut words = words.iter().skip(1);
-    let (mut method, mut url, mut body) = (None, String::new(), None);
+    let (mut method, mut url, mut body) = (None, None, None);
     let mut headers = Vec::new();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "-H" => headers.extend(words.next().filter(|header| *header != "$AUTH")),
+            "-H" | "--header" => headers.extend(words.next().filter(|header| *header != AUTH)),
             "-X" => method = words.next().cloned(),
             "--json" => {
                 body = words.next().cloned();
                 headers.push(&json);
             }
-            "--data-binary" => body = words.next().cloned(),
-            _ => url = word.replace("$BOOK", ""),
+            "--data" | "--data-binary" => body = words.next().cloned(),
+            _ => url = word.strip_prefix(BOOK),
         }
     }
     let default = if body.is_some() { "POST" } else { "GET" };
     let mut call = server
-        .call(method.as_deref().unwrap_or(default), &url)
+        .call(method.as_deref().unwrap_or(default), url.unwrap())
         .key(key);
     for header in headers {
         let (name, value) = header.split_once(": ").unwrap();
@@ -70,29 +82,55 @@ fn call(server: &Server, command: &str, key: &str, [id, group]: [&str; 2]) -> Ca
     }
 }
 
-#[test]
-fn every_curl_of_the_walk_is_answered_as_pasted() {
+/// A server that has one key, with every permission, as after a first start.
+fn first_start() -> (Server, String) {
     let server = Server::start();
     let key = server.key(&PERMISSIONS);
     let rename = "UPDATE api_keys SET name = 'initial'";
     server.open_file().execute(rename, []).unwrap();
-    let (mut id, mut group) = (String::new(), String::new());
-    let walk = walk();
-    assert_eq!(walk.len(), 31);
+    (server, key)
+}
+
+/// What does not change from one address book to another.
+fn redacted(answer: &str) -> String {
+    let redacted = redact_everywhere(answer);
+    let pieces = redacted.split('"').map(|piece| {
+        if KeyId::parse(piece).is_some() {
+            "[key]"
+        } else if piece.starts_with("abk_") {
+            "[token]"
+        } else {
+            piece
+        }
+    });
+    pieces.collect::<Vec<_>>().join("\"")
+}
+
+/// Sends each curl. A variable is the first id that is answered beside the text
+/// that is given for it.
+fn assert_answered_as_pasted(curls: &[(&str, &str)], variables: &[(&str, &str)]) {
+    let (server, key) = first_start();
+    let mut set = Vec::new();
     let mut wrong = Vec::new();
-    for (command, pasted) in walk {
-        let answer = call(&server, command, &key, [&id, &group]).send().body;
+    for (command, pasted) in curls {
+        let answer = call(&server, command, &key, &set).send().body;
         let answer = answer.trim_end();
-        for (id, holds) in [(&mut id, "\"john\""), (&mut group, "\"members\":0")] {
-            if id.is_empty() && answer.contains(holds) {
-                let json: serde_json::Value = serde_json::from_str(answer).unwrap();
-                *id = json["record"]["id"].as_str().unwrap().to_owned();
+        for (name, beside) in variables {
+            if set.iter().all(|(known, _)| known != name) && answer.contains(beside) {
+                let json: Value = serde_json::from_str(answer).unwrap();
+                set.push((*name, json["record"]["id"].as_str().unwrap().to_owned()));
             }
         }
-        let said = redact_everywhere(&answer.replace(id_of(&key), KEY_ID));
-        if said != redact_everywhere(pasted) {
+        if redacted(answer) != redacted(pasted) {
             wrong.push(format!("{command}\n{answer}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_curl_of_the_walk_is_answered_as_pasted() {
+    let walk = curls(CALLS, "## A walk through them");
+    assert_eq!(walk.len(), 31);
+    assert_answered_as_pasted(&walk, &[("$ID", "\"john\""), ("$GROUP", "\"members\":0")]);
 }
