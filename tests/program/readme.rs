@@ -1,5 +1,5 @@
 //! The documentation's curls, sent in their order, are answered as pasted: the
-//! walk in `docs/calls.md`.
+//! walk in `docs/calls.md` and the calls of `docs/keys.md`.
 
 use addressbook::token::KeyId;
 use serde_json::Value;
@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::harness::{Call, PERMISSIONS, Server, redact_everywhere};
 
 const CALLS: &str = include_str!("../../docs/calls.md");
+const KEYS: &str = include_str!("../../docs/keys.md");
 
 /// What the documentation calls the server, and the header with its key.
 const BOOK: &str = "http://127.0.0.1:8080";
@@ -133,4 +134,11 @@ fn every_curl_of_the_walk_is_answered_as_pasted() {
     let walk = curls(CALLS, "## A walk through them");
     assert_eq!(walk.len(), 31);
     assert_answered_as_pasted(&walk, &[("$ID", "\"john\""), ("$GROUP", "\"members\":0")]);
+}
+
+#[test]
+fn every_call_about_keys_is_answered_as_pasted() {
+    let calls = curls(KEYS, "## Over HTTP");
+    assert_eq!(calls.len(), 7);
+    assert_answered_as_pasted(&calls, &[("$KEY", "\"token\":")]);
 }
