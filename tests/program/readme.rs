@@ -1,11 +1,12 @@
 //! The documentation's curls, sent in their order, are answered as pasted: the
-//! walk in `docs/calls.md` and the calls of `docs/keys.md`.
+//! README's, the walk in `docs/calls.md` and the calls of `docs/keys.md`.
 
 use addressbook::token::KeyId;
 use serde_json::Value;
 
 use crate::harness::{Call, PERMISSIONS, Server, redact_everywhere};
 
+const README: &str = include_str!("../../README.md");
 const CALLS: &str = include_str!("../../docs/calls.md");
 const KEYS: &str = include_str!("../../docs/keys.md");
 
@@ -127,6 +128,20 @@ fn assert_answered_as_pasted(curls: &[(&str, &str)], variables: &[(&str, &str)])
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_readmes_first_contact_is_created_and_then_resolved() {
+    let (server, key) = first_start();
+    let looks = curls(README, "## What it looks like");
+    let first = curls(README, "## Create the first contact");
+    assert_eq!((looks.len(), first.len()), (1, 1));
+    for (command, pasted) in first.iter().chain(&looks) {
+        let answer = call(&server, command, &key, &[]).send().body;
+        let [answer, pasted]: [Value; 2] =
+            [answer.as_str(), pasted].map(|json| serde_json::from_str(&redacted(json)).unwrap());
+        assert_eq!(answer, pasted, "{command}");
+    }
 }
 
 #[test]
