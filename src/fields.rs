@@ -1,6 +1,8 @@
 //! Reads the fields of a JSON object that stands for a contact, an opt-out or a group. A
 //! field that is there and `null` counts as missing.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use crate::contact::{Alias, Msisdn, NewContact};
@@ -31,11 +33,12 @@ pub fn parse_contact([alias, msisdn, meta]: [Option<&RawValue>; 3]) -> Result<Ne
 /// # Errors
 /// One of the `Alias…` variants of [`Invalid`].
 pub fn required_alias(value: Option<&RawValue>) -> Result<Alias, Invalid> {
-    let value = present(value).ok_or(Invalid::AliasMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::AliasNotString)?
-        .map_err(|_| Invalid::AliasCharacters)?;
-    Alias::parse(&text)
+    let errors = [
+        Invalid::AliasMissing,
+        Invalid::AliasNotString,
+        Invalid::AliasCharacters,
+    ];
+    Alias::parse(&required_text(value, errors)?)
 }
 
 /// Reads the number that has to be there.
@@ -43,11 +46,12 @@ pub fn required_alias(value: Option<&RawValue>) -> Result<Alias, Invalid> {
 /// # Errors
 /// One of the `Msisdn…` variants of [`Invalid`].
 pub fn required_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invalid> {
-    let value = present(value).ok_or(Invalid::MsisdnMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::MsisdnNotString)?
-        .map_err(|_| Invalid::MsisdnFormat)?;
-    Msisdn::parse(&text)
+    let errors = [
+        Invalid::MsisdnMissing,
+        Invalid::MsisdnNotString,
+        Invalid::MsisdnFormat,
+    ];
+    Msisdn::parse(&required_text(value, errors)?)
 }
 
 /// Reads the group's name that has to be there.
@@ -55,11 +59,25 @@ pub fn required_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invalid> {
 /// # Errors
 /// One of the `GroupName…` variants of [`Invalid`].
 pub fn required_group_name(value: Option<&RawValue>) -> Result<GroupName, Invalid> {
-    let value = present(value).ok_or(Invalid::GroupNameMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::GroupNameNotString)?
-        .map_err(|_| Invalid::GroupNameCharacters)?;
-    GroupName::parse(&text)
+    let errors = [
+        Invalid::GroupNameMissing,
+        Invalid::GroupNameNotString,
+        Invalid::GroupNameCharacters,
+    ];
+    GroupName::parse(&required_text(value, errors)?)
+}
+
+/// Reads the text of a field that has to be there.
+///
+/// # Errors
+/// `missing`, `not_string`, or `characters` where JSON cannot say it as text.
+pub fn required_text(
+    value: Option<&RawValue>,
+    [missing, not_string, characters]: [Invalid; 3],
+) -> Result<Cow<'_, str>, Invalid> {
+    let value = present(value).ok_or(missing)?;
+    let text = decode_string(value).ok_or(not_string)?;
+    text.map_err(|_| characters)
 }
 
 /// Reads the meta, where there is one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::address::AddressRanges;
-use crate::fields::present;
+use crate::fields::{present, required_text};
 use crate::invalid::Invalid;
 use crate::json::decode_string;
 use crate::key::{KeyName, OVERLAP_MAX, RATE_LIMIT_MAX};
@@ -14,11 +14,12 @@ use crate::moment::Moment;
 use crate::permission::{Permission, PermissionSet};
 
 pub(crate) fn required_name(value: Option<&RawValue>) -> Result<KeyName, Invalid> {
-    let value = present(value).ok_or(Invalid::KeyNameMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::KeyNameNotString)?
-        .map_err(|_| Invalid::KeyNameCharacters)?;
-    KeyName::parse(&text)
+    let errors = [
+        Invalid::KeyNameMissing,
+        Invalid::KeyNameNotString,
+        Invalid::KeyNameCharacters,
+    ];
+    KeyName::parse(&required_text(value, errors)?)
 }
 
 pub(crate) fn permissions(value: Option<&RawValue>) -> Result<Option<PermissionSet>, Invalid> {

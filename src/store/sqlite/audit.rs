@@ -1,6 +1,6 @@
 //! What the store does with the audit.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Row, params};
 
 use super::Engine;
 use super::failure::Failure;
@@ -34,7 +34,7 @@ impl Engine {
         limit: u32,
     ) -> Result<(Vec<Event>, u64), Error> {
         self.readers
-            .list(move |connection| list(connection, offset, limit))
+            .list(move |connection| Counter::Audit.page(connection, LIST, (offset, limit), event))
             .await
     }
 }
@@ -58,24 +58,13 @@ pub(super) fn insert(transaction: &Transaction<'_>, event: &NewEvent) -> Result<
     Ok(())
 }
 
-/// A page of the audit, the newest first, and how many events there are in all.
-pub(super) fn list(
-    connection: &Connection,
-    offset: u64,
-    limit: u32,
-) -> Result<(Vec<Event>, u64), rusqlite::Error> {
-    let total = Counter::Audit.read(connection)?;
-    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(LIST)?;
-    let events = statement.query_map(params![limit, offset], |row| {
-        Ok(Event {
-            id: row.get(0)?,
-            created_on: Moment::from_millis(row.get(1)?),
-            action: row.get(2)?,
-            actor: row.get(3)?,
-            target: row.get(4)?,
-            permission: row.get(5)?,
-        })
-    })?;
-    Ok((events.collect::<Result<_, _>>()?, total))
+fn event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
+    Ok(Event {
+        id: row.get(0)?,
+        created_on: Moment::from_millis(row.get(1)?),
+        action: row.get(2)?,
+        actor: row.get(3)?,
+        target: row.get(4)?,
+        permission: row.get(5)?,
+    })
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::failure::{self, Failure};
+use super::failure::{self, Failure, or_taken};
 use super::transaction::{Counter, Transaction};
 use super::{Engine, Snapshot, idempotency, memberships};
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
@@ -176,7 +176,7 @@ pub(super) fn insert(
         full.contact.id = ContactId::from_uuid(Uuid::now_v7());
         inserted = insert_row(transaction, &mut full);
     }
-    inserted.map_err(alias_taken)?;
+    inserted.map_err(|error| or_taken(error, Error::AliasTaken))?;
     transaction.count(Counter::Contacts, 1);
     Ok(full)
 }
@@ -243,7 +243,7 @@ fn apply(
     let Some(new) = changed else {
         return Ok((old, Outcome::Unchanged));
     };
-    write_row(transaction, UPDATE, &new).map_err(alias_taken)?;
+    write_row(transaction, UPDATE, &new).map_err(|error| or_taken(error, Error::AliasTaken))?;
     Ok((new, Outcome::Updated))
 }
 
@@ -266,14 +266,6 @@ pub(super) fn write_row(
         full.updated_on.millis(),
     ])?;
     Ok(())
-}
-
-/// The alias is the one unique column besides the id.
-fn alias_taken(error: rusqlite::Error) -> Failure {
-    if failure::code(&error) == failure::UNIQUE {
-        return Error::AliasTaken.into();
-    }
-    error.into()
 }
 
 /// Reads id, alias and number: the first three columns of every query here.

@@ -68,6 +68,15 @@ pub(super) fn classify_commit(error: &rusqlite::Error) -> Error {
     }
 }
 
+/// The failure of a write that gives a row a unique name: no table has two UNIQUE
+/// constraints, so that a broken one says that the name is `taken`.
+pub(super) fn or_taken(error: rusqlite::Error, taken: Error) -> Failure {
+    if code(&error) == UNIQUE {
+        return taken.into();
+    }
+    error.into()
+}
+
 /// Logs a failure of the storage, where it is handled: its code, no content.
 pub(super) fn log(error: &rusqlite::Error, event: &str) {
     log::error!(sqlite_code = code(error); "{event}");

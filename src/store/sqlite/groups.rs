@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::failure::{self, Failure};
+use super::failure::{Failure, or_taken};
 use super::transaction::{Counter, Transaction};
 use super::{Engine, Snapshot};
 use crate::error::Error;
@@ -44,7 +44,7 @@ impl Engine {
         limit: u32,
     ) -> Result<(Vec<Group>, u64), Error> {
         self.readers
-            .list(move |connection| list(connection, offset, limit))
+            .list(move |connection| Counter::Groups.page(connection, LIST, (offset, limit), group))
             .await
     }
 
@@ -87,22 +87,10 @@ fn insert(transaction: &Transaction<'_>, name: GroupName) -> Result<Group, Failu
     transaction
         .prepare_cached(INSERT)?
         .execute(params![id.as_bytes(), name.as_str()])
-        .map_err(name_taken)?;
+        .map_err(|error| or_taken(error, Error::GroupNameTaken))?;
     transaction.count(Counter::Groups, 1);
     let members = 0;
     Ok(Group { id, name, members })
-}
-
-fn list(
-    connection: &Connection,
-    offset: u64,
-    limit: u32,
-) -> Result<(Vec<Group>, u64), rusqlite::Error> {
-    let total = Counter::Groups.read(connection)?;
-    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(LIST)?;
-    let rows = statement.query_map(params![limit, offset], group)?;
-    Ok((rows.collect::<Result<_, _>>()?, total))
 }
 
 fn rename(transaction: &Transaction<'_>, id: GroupId, name: GroupName) -> Result<Group, Failure> {
@@ -110,7 +98,7 @@ fn rename(transaction: &Transaction<'_>, id: GroupId, name: GroupName) -> Result
     transaction
         .prepare_cached(RENAME)?
         .execute(params![id.as_bytes(), name.as_str()])
-        .map_err(name_taken)?;
+        .map_err(|error| or_taken(error, Error::GroupNameTaken))?;
     Ok(Group { name, ..group })
 }
 
@@ -123,14 +111,6 @@ fn delete(transaction: &Transaction<'_>, id: GroupId) -> Result<(), Failure> {
     }
     transaction.count(Counter::Groups, -1);
     Ok(())
-}
-
-/// The name is the one unique column besides the id.
-fn name_taken(error: rusqlite::Error) -> Failure {
-    if failure::code(&error) == failure::UNIQUE {
-        return Error::GroupNameTaken.into();
-    }
-    error.into()
 }
 
 fn group(row: &Row<'_>) -> Result<Group, rusqlite::Error> {

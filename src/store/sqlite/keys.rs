@@ -1,9 +1,9 @@
 //! Reads API keys: what decides over a request, and what operators see.
 
 use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::transaction::Counter;
+use super::transaction::{Counter, page};
 use super::{Database, Engine, Snapshot};
 use crate::address::AddressRanges;
 use crate::error::Error;
@@ -55,7 +55,9 @@ impl Engine {
         limit: u32,
     ) -> Result<(Vec<ApiKey>, u64), Error> {
         self.readers
-            .list(move |connection| list(connection, offset, limit))
+            .list(move |connection| {
+                Counter::ApiKeys.page(connection, LIST, (offset, limit), key_of)
+            })
             .await
     }
 }
@@ -66,7 +68,7 @@ impl Database {
     }
 
     pub(crate) fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.read(|connection| rows(connection, NO_LIMIT, 0))
+        self.read(|connection| page(connection, LIST, (0, NO_LIMIT), key_of))
     }
 
     pub(crate) fn key(&self, id: KeyId) -> Result<ApiKey, Error> {
@@ -116,23 +118,6 @@ pub(super) fn find(connection: &Connection, id: KeyId) -> Result<Option<ApiKey>,
         .prepare_cached(FIND)?
         .query_row([id.as_str()], key_of)
         .optional()
-}
-
-/// A page of the keys, the oldest first, and how many there are in all.
-pub(super) fn list(
-    connection: &Connection,
-    offset: u64,
-    limit: u32,
-) -> Result<(Vec<ApiKey>, u64), rusqlite::Error> {
-    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-    let keys = rows(connection, i64::from(limit), offset)?;
-    Ok((keys, Counter::ApiKeys.read(connection)?))
-}
-
-fn rows(connection: &Connection, limit: i64, offset: i64) -> Result<Vec<ApiKey>, rusqlite::Error> {
-    let mut statement = connection.prepare_cached(LIST)?;
-    let keys = statement.query_map(params![limit, offset], key_of)?;
-    keys.collect()
 }
 
 /// Reads the columns of [`LIST`] and [`FIND`].

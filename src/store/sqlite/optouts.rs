@@ -41,7 +41,9 @@ impl Engine {
         limit: u32,
     ) -> Result<(Vec<Optout>, u64), Error> {
         self.readers
-            .list(move |connection| list(connection, offset, limit))
+            .list(move |connection| {
+                Counter::Optouts.page(connection, LIST, (offset, limit), optout)
+            })
             .await
     }
 }
@@ -78,19 +80,6 @@ pub(super) fn delete(transaction: &Transaction<'_>, msisdn: &Msisdn) -> Result<(
     }
     transaction.count(Counter::Optouts, -1);
     Ok(())
-}
-
-/// A page of the opt-outs, the oldest first, and how many there are in all.
-pub(super) fn list(
-    connection: &Connection,
-    offset: u64,
-    limit: u32,
-) -> Result<(Vec<Optout>, u64), rusqlite::Error> {
-    let total = Counter::Optouts.read(connection)?;
-    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(LIST)?;
-    let rows = statement.query_map(params![limit, offset], optout)?;
-    Ok((rows.collect::<Result<_, _>>()?, total))
 }
 
 fn optout(row: &Row<'_>) -> Result<Optout, rusqlite::Error> {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Deref;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::failure::Failure;
 
@@ -45,6 +45,33 @@ impl Counter {
             .prepare_cached(READ_COUNTER)?
             .query_row([self.name()], |row| row.get(0))
     }
+
+    /// Reads a page of the table by `query`, which takes a limit and an offset;
+    /// beside it how many rows there are in all.
+    pub(super) fn page<T>(
+        self,
+        connection: &Connection,
+        query: &str,
+        (offset, limit): (u64, u32),
+        read: fn(&Row<'_>) -> Result<T, rusqlite::Error>,
+    ) -> Result<(Vec<T>, u64), rusqlite::Error> {
+        let total = self.read(connection)?;
+        let rows = page(connection, query, (offset, limit.into()), read)?;
+        Ok((rows, total))
+    }
+}
+
+/// Reads a page by `query`, which takes a limit and an offset.
+pub(super) fn page<T>(
+    connection: &Connection,
+    query: &str,
+    (offset, limit): (u64, i64),
+    read: fn(&Row<'_>) -> Result<T, rusqlite::Error>,
+) -> Result<Vec<T>, rusqlite::Error> {
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(query)?;
+    let rows = statement.query_map(params![limit, offset], read)?;
+    rows.collect()
 }
 
 /// A connection inside `BEGIN IMMEDIATE`. Each operation in it is refused, if it
