@@ -21,6 +21,9 @@ const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Threads that open connections for the pool.
 const HELPER_THREADS: usize = 1;
 
+/// A connection of the pool; in a box, as it is handed on with every read.
+type Lent = Box<PooledConnection<Manager>>;
+
 /// Read-only connections: a lease for each worker, the rest for what takes longer.
 #[derive(Clone)]
 pub(super) struct Pool(Arc<Leases>);
@@ -28,7 +31,7 @@ pub(super) struct Pool(Arc<Leases>);
 struct Leases {
     pool: r2d2::Pool<Manager>,
     /// The leased connection of each worker, while it does not use it.
-    idle: Vec<Mutex<Option<PooledConnection<Manager>>>>,
+    idle: Vec<Mutex<Option<Lent>>>,
 }
 
 impl Pool {
@@ -76,8 +79,8 @@ impl Pool {
         })
     }
 
-    fn check_out(&self) -> Result<PooledConnection<Manager>, Error> {
-        self.0.pool.get().map_err(|_| {
+    fn check_out(&self) -> Result<Lent, Error> {
+        self.0.pool.get().map(Box::new).map_err(|_| {
             log::error!("the pool has no connection to read with");
             Error::StorageUnreadable
         })
@@ -85,7 +88,7 @@ impl Pool {
 }
 
 impl Leases {
-    fn lock(&self, worker: usize) -> MutexGuard<'_, Option<PooledConnection<Manager>>> {
+    fn lock(&self, worker: usize) -> MutexGuard<'_, Option<Lent>> {
         let idle = self.idle[worker].lock();
         idle.unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,7 +103,7 @@ static WORKERS: AtomicUsize = AtomicUsize::new(0);
 
 /// A connection while it is used.
 pub(super) struct Reader {
-    connection: Option<PooledConnection<Manager>>,
+    connection: Option<Lent>,
     /// Whose lease it is, if it is one.
     lease: Option<(Arc<Leases>, usize)>,
 }

@@ -2,6 +2,7 @@
 //! of a few blocking threads, both from read-only connections of the pool.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior, ffi};
@@ -26,7 +27,9 @@ const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 
 /// The read-only connections. None of them ever waits for the writer.
 #[derive(Clone)]
-pub(super) struct Readers {
+pub(super) struct Readers(Arc<Shared>);
+
+struct Shared {
     pool: Pool,
     lists: Permits,
     resolves: Permits,
@@ -37,13 +40,17 @@ impl Readers {
     /// Opens connections for `workers` threads that do point lookups, and for all
     /// that takes longer, as they are needed.
     pub(super) fn of(path: &Path, workers: usize) -> Self {
+        Self::with_time(path, workers, LIST_TIME_MAX)
+    }
+
+    fn with_time(path: &Path, workers: usize, list_time_max: Duration) -> Self {
         let longer_max = LISTS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX;
-        Self {
+        Self(Arc::new(Shared {
             pool: Pool::of(path, workers, longer_max),
             lists: Permits::new(LISTS_MAX, LIST_WAIT_MAX, Error::ListsBusy),
             resolves: Permits::new(RESOLVES_MAX, LIST_WAIT_MAX, Error::ListsBusy),
-            list_time_max: LIST_TIME_MAX,
-        }
+            list_time_max,
+        }))
     }
 
     /// Looks one row up on this very thread: a hop to another costs more.
@@ -51,12 +58,12 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, Error> {
-        query(&*self.pool.lease()?).map_err(|error| unreadable(&error))
+        query(&*self.0.pool.lease()?).map_err(|error| unreadable(&error))
     }
 
     /// Begins several point lookups on this very thread.
     pub(super) fn begin(&self) -> Result<Snapshot, Error> {
-        let connection = self.pool.lease()?;
+        let connection = self.0.pool.lease()?;
         let began = prepared(&connection, "BEGIN");
         // Made first: whatever began is ended when this is dropped.
         let snapshot = Snapshot {
@@ -73,7 +80,7 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.under(&self.lists, query).await
+        self.under(&self.0.lists, query).await
     }
 
     /// The same for resolving, which has permits of its own.
@@ -81,7 +88,7 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.under(&self.resolves, query).await
+        self.under(&self.0.resolves, query).await
     }
 
     async fn under<T: Send + 'static>(
@@ -89,7 +96,7 @@ impl Readers {
         permits: &Permits,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (pool, time_max) = (self.pool.clone(), self.list_time_max);
+        let (pool, time_max) = (self.0.pool.clone(), self.0.list_time_max);
         let reading = permits.run(move || {
             let connection = pool.connection()?;
             let listed = within_time(&connection, time_max, query);
@@ -103,7 +110,7 @@ impl Readers {
 
     /// A connection for what reads for long, on a thread that may block.
     pub(super) fn connection(&self) -> Result<Reader, Error> {
-        self.pool.connection()
+        self.0.pool.connection()
     }
 }
 
@@ -186,10 +193,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("made");
         let path = directory.path().join("book.db");
         let _database = Database::open_or_create(&path, None).expect("opened");
-        let readers = Readers {
-            list_time_max: Duration::from_millis(200),
-            ..Readers::of(&path, 1)
-        };
+        let readers = Readers::with_time(&path, 1, Duration::from_millis(200));
         let endless =
             |connection: &Connection| connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0));
         let (one, other) = tokio::join!(readers.list(endless), readers.list(endless));
