@@ -23,7 +23,7 @@ function setup(thread)
   thread:set("thread_number", threads)
 end
 
--- The path of one sample; the twin answers all of them under one.
+-- The path of one sample; the baseline answers all of them under one.
 function path_of(sample)
   return fixed_path or (path_prefix .. sample)
 end

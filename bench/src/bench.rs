@@ -1,5 +1,5 @@
-//! What every measurement needs: the programs, the running twin, the books, the
-//! scripts, and how long to measure.
+//! What every measurement needs: the programs, the running baseline, the books,
+//! the scripts, and how long to measure.
 
 use std::collections::HashMap;
 use std::fs;
@@ -31,8 +31,8 @@ const WARM_WRITES: u32 = 50;
 pub(crate) struct Bench {
     /// The server, and the second one to compare it with where there is one.
     pub(crate) servers: Vec<PathBuf>,
-    pub(crate) twin: Running,
-    pub(crate) twin_program: PathBuf,
+    pub(crate) baseline: Running,
+    pub(crate) baseline_program: PathBuf,
     pub(crate) scripts: Scripts,
     /// This run's own, on a real disk: a file system in memory syncs nothing.
     work: tempfile::TempDir,
@@ -62,21 +62,21 @@ pub(crate) struct Served {
 impl Bench {
     pub(crate) fn open(
         servers: Vec<PathBuf>,
-        twin_program: PathBuf,
+        baseline_program: PathBuf,
         directory: &Path,
         (seconds, rounds): (u64, u32),
     ) -> Outcome<Self> {
         let work = directory.join("work");
         fs::create_dir_all(&work)?;
         let work = tempfile::tempdir_in(work)?;
-        let twin = Running::start(
-            &mut twin_command(&twin_program),
-            &work.path().join("twin.log"),
+        let baseline = Running::start(
+            &mut baseline_command(&baseline_program),
+            &work.path().join("baseline.log"),
         )?;
         Ok(Self {
             servers,
-            twin,
-            twin_program,
+            baseline,
+            baseline_program,
             scripts: Scripts::prepare()?,
             work,
             seeds_directory: directory.join("seeds"),
@@ -192,8 +192,8 @@ pub(crate) fn server_command(program: &Path, book: &Path) -> Command {
     command
 }
 
-/// The twin with as many workers as the product takes.
-pub(crate) fn twin_command(program: &Path) -> Command {
+/// The baseline with as many workers as the product takes.
+pub(crate) fn baseline_command(program: &Path) -> Command {
     let workers = available_parallelism().map_or(1, usize::from);
     let mut command = Command::new(program);
     command.arg("--workers").arg(workers.to_string());

@@ -94,7 +94,7 @@ impl Case {
         )
     }
 
-    /// The rate that is asked for, as a ratio to the twin's.
+    /// The rate that is asked for, as a ratio to the baseline's.
     pub(crate) fn ratio_target(self) -> Option<f64> {
         match (self.operation, self.connections, self.contacts) {
             (Operation::Create, 64, THOUSAND) => Some(0.45),
@@ -107,7 +107,7 @@ impl Case {
         }
     }
 
-    /// The p99 that is allowed, as a multiple of the twin's.
+    /// The p99 that is allowed, as a multiple of the baseline's.
     pub(crate) fn p99_target(self) -> Option<f64> {
         match (self.operation, self.connections, self.contacts) {
             (Operation::Create, 64, THOUSAND) => Some(2.5),
@@ -185,8 +185,8 @@ impl Operation {
         }
     }
 
-    /// The twin's path for answers of as many bytes.
-    pub(crate) fn twin_path(self, answer_bytes: usize) -> String {
+    /// The baseline's path for answers of as many bytes.
+    pub(crate) fn baseline_path(self, answer_bytes: usize) -> String {
         match self.items() {
             Some(_) => format!("/any/{answer_bytes}"),
             None => format!("/bytes/{answer_bytes}"),

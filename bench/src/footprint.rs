@@ -1,5 +1,5 @@
 //! What the server takes: memory, time to its first answer, bytes of its binary;
-//! beside the twin's.
+//! beside the baseline's.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::bench::{Bench, server_command, twin_command};
+use crate::bench::{Bench, baseline_command, server_command};
 use crate::cases::{MILLION, Operation, contact};
 use crate::client::{Client, request};
 use crate::process::Running;
@@ -56,41 +56,41 @@ struct Start {
 
 pub(crate) fn run(bench: &mut Bench) -> Outcome<Section> {
     let (idle, loaded, each) = memory(bench)?;
-    let twin = bench.twin.memory_bytes("VmHWM")? as f64 / MEBIBYTE;
-    let twin_idle = {
-        let mut command = twin_command(&bench.twin_program);
-        let running = Running::start(&mut command, &bench.work().join("twin-idle.log"))?;
+    let baseline = bench.baseline.memory_bytes("VmHWM")? as f64 / MEBIBYTE;
+    let baseline_idle = {
+        let mut command = baseline_command(&bench.baseline_program);
+        let running = Running::start(&mut command, &bench.work().join("baseline-idle.log"))?;
         thread::sleep(IDLE);
         running.memory_bytes("VmRSS")? as f64 / MEBIBYTE
     };
-    let (server_starts, twin_starts) = starts(bench)?;
+    let (server_starts, baseline_starts) = starts(bench)?;
     let health = median(server_starts.iter().map(|start| start.health));
-    let twin_health = median(twin_starts.iter().map(|start| start.health));
+    let baseline_health = median(baseline_starts.iter().map(|start| start.health));
     let (least, most) = spread(server_starts.iter().map(|start| start.health));
-    let (twin_least, twin_most) = spread(twin_starts.iter().map(|start| start.health));
+    let (baseline_least, baseline_most) = spread(baseline_starts.iter().map(|start| start.health));
     let keyed = median(server_starts.iter().filter_map(|start| start.keyed));
     let megabytes = |path: &PathBuf| Ok::<_, crate::Failure>(path.metadata()?.len() as f64 / 1e6);
     let binary = megabytes(&bench.servers[0])?;
-    let twin_binary = megabytes(&bench.twin_program)?;
+    let baseline_binary = megabytes(&bench.baseline_program)?;
     let text = format!(
         "With 1,000,000 contacts. Memory under load is the peak (VmHWM) of one process through all \
         loads at {CONNECTIONS} connections, one after the other: {each}. A start is from the call that \
         makes the process to the answer, median (least–most) of {STARTS}, files warm.\n\n\
-        | | server | twin |\n|---|---|---|\n\
-        | idle memory (VmRSS), MiB | {idle:.1} | {twin_idle:.1} |\n\
-        | peak memory, MiB | {loaded:.1} | {twin:.1} |\n\
+        | | server | baseline |\n|---|---|---|\n\
+        | idle memory (VmRSS), MiB | {idle:.1} | {baseline_idle:.1} |\n\
+        | peak memory, MiB | {loaded:.1} | {baseline:.1} |\n\
         | first answer of `/healthz`, ms | {health:.1} ({least:.1}–{most:.1}) | \
-        {twin_health:.1} ({twin_least:.1}–{twin_most:.1}) |\n\
+        {baseline_health:.1} ({baseline_least:.1}–{baseline_most:.1}) |\n\
         | first answer to a key, argon2 included, ms | {keyed:.1} | – |\n\
-        | binary, MB | {binary:.2} | {twin_binary:.2} |\n"
+        | binary, MB | {binary:.2} | {baseline_binary:.2} |\n"
     );
     let targets = vec![
         Target::at_most("idle memory", idle, IDLE_MIB_MAX, "MiB"),
         Target::at_most("memory under all loads", loaded, LOADED_MIB_MAX, "MiB"),
         Target::at_most("first answer after the start", health, START_MS_MAX, "ms"),
         Target::at_most(
-            "first answer, to the twin's",
-            health / twin_health,
+            "first answer, to the baseline's",
+            health / baseline_health,
             START_TIMES_MAX,
             "times",
         ),
@@ -123,7 +123,7 @@ fn memory(bench: &mut Bench) -> Outcome<(f64, f64, String)> {
             operation,
             connections: CONNECTIONS,
             seconds: operation.seconds(bench.seconds.min(LOAD_S_MAX)),
-            twin_path: None,
+            baseline_path: None,
             seed: &seed,
             nonce: &nonce,
         })?;
@@ -161,22 +161,26 @@ fn settle(address: SocketAddr, seed: &Seed, nonce: &str) -> Outcome<()> {
     }
 }
 
-/// Starts of the server and of the twin in turns.
+/// Starts of the server and of the baseline in turns.
 fn starts(bench: &mut Bench) -> Outcome<(Vec<Start>, Vec<Start>)> {
     let seed = bench.seed(MILLION)?;
     let copy = seed.copy(bench.work(), "start")?;
     let program = bench.servers[0].clone();
     let log = bench.work().join("server.log");
-    let (mut servers, mut twins) = (Vec::new(), Vec::new());
+    let (mut servers, mut baselines) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
         servers.push(start(
             &mut server_command(&program, &copy.book),
             &log,
             Some(&seed),
         )?);
-        twins.push(start(&mut twin_command(&bench.twin_program), &log, None)?);
+        baselines.push(start(
+            &mut baseline_command(&bench.baseline_program),
+            &log,
+            None,
+        )?);
     }
-    Ok((servers, twins))
+    Ok((servers, baselines))
 }
 
 fn start(command: &mut Command, log: &Path, seed: Option<&Seed>) -> Outcome<Start> {

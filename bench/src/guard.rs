@@ -1,5 +1,5 @@
 //! The regression guard: processor time of a request, which does not count
-//! waiting, as a ratio to the twin's for the same bytes. Needs cargo alone.
+//! waiting, as a ratio to the baseline's for the same bytes. Needs cargo alone.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -32,8 +32,8 @@ const RUN: Duration = Duration::from_millis(800);
 /// Where requests go and what they ask for.
 struct Aim<'a> {
     address: SocketAddr,
-    /// The one path that the twin is asked for; none for the server.
-    twin_path: Option<&'a str>,
+    /// The one path that the baseline is asked for; none for the server.
+    baseline_path: Option<&'a str>,
     operation: Operation,
     seed: &'a Seed,
     nonce: &'a str,
@@ -49,7 +49,7 @@ pub(crate) fn run(bench: &mut Bench, scale: f64) -> Outcome<()> {
     }
     let mut exceeded = Vec::new();
     println!(
-        "processor time of a request, as a ratio to the twin's, median (least–most) of {ROUNDS}"
+        "processor time of a request, as a ratio to the baseline's, median (least–most) of {ROUNDS}"
     );
     for ((operation, limit), ratios) in LIMITS.iter().zip(&ratios) {
         let (limit, name) = (limit * scale, operation.name());
@@ -69,24 +69,24 @@ pub(crate) fn run(bench: &mut Bench, scale: f64) -> Outcome<()> {
 fn ratio(bench: &mut Bench, operation: Operation) -> Outcome<f64> {
     let program = bench.servers[0].clone();
     let (served, answer_bytes) = bench.serve_warm(&program, operation, CONTACTS)?;
-    let path = operation.twin_path(answer_bytes);
-    let (server_nonce, twin_nonce) = (bench.nonce(), bench.nonce());
+    let path = operation.baseline_path(answer_bytes);
+    let (server_nonce, baseline_nonce) = (bench.nonce(), bench.nonce());
     let Served { running, seed, .. } = &served;
-    let twin = |nonce| Aim {
-        address: bench.twin.address,
-        twin_path: Some(path.as_str()),
+    let baseline = |nonce| Aim {
+        address: bench.baseline.address,
+        baseline_path: Some(path.as_str()),
         operation,
         seed,
         nonce,
     };
     let server = Aim {
         address: running.address,
-        twin_path: None,
-        ..twin(&server_nonce)
+        baseline_path: None,
+        ..baseline(&server_nonce)
     };
     let of_server = a_request(running, &server)?;
-    let of_twin = a_request(&bench.twin, &twin(&twin_nonce))?;
-    Ok(of_server / of_twin)
+    let of_baseline = a_request(&bench.baseline, &baseline(&baseline_nonce))?;
+    Ok(of_server / of_baseline)
 }
 
 /// Seconds of processor time that one request takes of `running`.
@@ -118,7 +118,7 @@ fn one_connection(aim: &Aim<'_>, connection: u64) -> Outcome<u64> {
         .iter()
         .skip(usize::try_from(connection)?)
     {
-        let path = match (aim.twin_path, aim.operation) {
+        let path = match (aim.baseline_path, aim.operation) {
             (Some(path), _) => path.to_owned(),
             (None, Operation::Get) => format!("{}{sample}", aim.operation.path()),
             (None, _) => aim.operation.path().to_owned(),

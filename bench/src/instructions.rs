@@ -35,18 +35,18 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<Section> {
         "In user space, by callgrind, one worker, one connection, one request after the other, \
         1,000,000 contacts: the difference of {MANY} and {FEW} requests. A create is a transaction of \
         its own here, with its share of checkpoints; under load many share one.\n\n\
-        | operation | server | twin | times |\n|---|---|---|---|\n"
+        | operation | server | baseline | times |\n|---|---|---|---|\n"
     );
     for operation in OPERATIONS {
         let server = of_server(bench, operation)?;
-        let twin = of_twin(bench, operation)?;
-        let times = server / twin;
+        let baseline = of_baseline(bench, operation)?;
+        let times = server / baseline;
         eprintln!(
-            "instructions: {} {server:.0}, twin {twin:.0}",
+            "instructions: {} {server:.0}, baseline {baseline:.0}",
             operation.name()
         );
         text += &format!(
-            "| `{}` | {server:.0} | {twin:.0} | {times:.1} |\n",
+            "| `{}` | {server:.0} | {baseline:.0} | {times:.1} |\n",
             operation.name()
         );
     }
@@ -86,12 +86,12 @@ fn of_server(bench: &mut Bench, operation: Operation) -> Outcome<f64> {
     Ok(a_request(&counts))
 }
 
-fn of_twin(bench: &mut Bench, operation: Operation) -> Outcome<f64> {
+fn of_baseline(bench: &mut Bench, operation: Operation) -> Outcome<f64> {
     let seed = bench.seed(MILLION)?;
     let program = bench.servers[0].clone();
     let (_, answer_bytes) = bench.serve_warm(&program, operation, MILLION)?;
-    let path = operation.twin_path(answer_bytes);
-    let mut command = Command::new(&bench.twin_program);
+    let path = operation.baseline_path(answer_bytes);
+    let mut command = Command::new(&bench.baseline_program);
     command.args(["--workers", "1"]);
     let mut counts = Vec::new();
     for count in [FEW, MANY] {

@@ -60,9 +60,9 @@ struct Flags {
         long,
         global = true,
         value_name = "PATH",
-        default_value = "target/bench/release/twin"
+        default_value = "target/bench/release/baseline"
     )]
-    twin: PathBuf,
+    baseline: PathBuf,
     /// Where address books are kept and copied.
     #[arg(
         long,
@@ -87,7 +87,7 @@ struct Flags {
     /// Rounds of all cases.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Seconds of each run of a server; the twin runs half as long before and after.
+    /// Seconds of each run of a server; the baseline runs half as long before and after.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
 }
@@ -123,12 +123,12 @@ fn run(flags: &Flags) -> Outcome<()> {
         flags.rounds.unwrap_or(rounds),
     );
     if let Some(Verb::Guard { scale }) = flags.verb {
-        let mut bench = Bench::open(servers, flags.twin.clone(), &flags.directory, times)?;
+        let mut bench = Bench::open(servers, flags.baseline.clone(), &flags.directory, times)?;
         return guard::run(&mut bench, scale);
     }
     wrk::check()?;
     check_names(&flags.only)?;
-    let mut bench = Bench::open(servers, flags.twin.clone(), &flags.directory, times)?;
+    let mut bench = Bench::open(servers, flags.baseline.clone(), &flags.directory, times)?;
     let (name, title) = match (flags.huge, flags.quick) {
         (true, _) => ("huge", "A run with 10,000,000 contacts"),
         (false, true) => ("quick", "A quick run"),

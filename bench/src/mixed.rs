@@ -62,7 +62,7 @@ fn once(bench: &mut Bench) -> Outcome<Mixed> {
         operation,
         connections: CONNECTIONS,
         seconds,
-        twin_path: None,
+        baseline_path: None,
         seed: &served.seed,
         nonce: &nonce,
     };

@@ -1,4 +1,4 @@
-//! The picture of a run: rates as ratios to the twin with the targets, and p99.
+//! The picture of a run: rates as ratios to the baseline with the targets, and p99.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const HEIGHT_PIXELS: u32 = 900;
 /// Characters of a label stand under each bar, turned by a quarter.
 const LABEL_PIXELS: u32 = 130;
 const SERVER: RGBColor = RGBColor(38, 102, 178);
-const TWIN: RGBColor = RGBColor(170, 170, 170);
+const BASELINE: RGBColor = RGBColor(170, 170, 170);
 const TARGET: RGBColor = RGBColor(200, 40, 40);
 /// The least latency that is drawn, in milliseconds.
 const LATENCY_MS_MIN: f64 = 0.01;
@@ -34,7 +34,7 @@ pub(crate) fn draw(path: &Path, measured: &[Measured]) -> Outcome<()> {
 fn draw_ratios(area: &Area<'_>, measured: &[Measured]) -> Outcome<()> {
     let mut chart = ChartBuilder::on(area)
         .caption(
-            "rate as a ratio to the bare twin; red: target",
+            "rate as a ratio to the bare baseline; red: target",
             ("sans-serif", 22),
         )
         .margin(10)
@@ -79,7 +79,7 @@ fn draw_latencies(area: &Area<'_>, measured: &[Measured]) -> Outcome<()> {
     let most = p99s.fold(1.0, f64::max) * 2.0;
     let mut chart = ChartBuilder::on(area)
         .caption(
-            "p99 in milliseconds, logarithmic; grey: the twin",
+            "p99 in milliseconds, logarithmic; grey: the baseline",
             ("sans-serif", 22),
         )
         .margin(10)
@@ -98,8 +98,10 @@ fn draw_latencies(area: &Area<'_>, measured: &[Measured]) -> Outcome<()> {
         .draw()?;
     for (place, measured) in (0..).map(f64::from).zip(measured) {
         let server = measured.median(|sample| sample.servers[0].p99_ms);
-        let twin = measured.median(|sample| sample.twin.p99_ms);
-        for (from, to, p99, colour) in [(0.15, 0.5, server, SERVER), (0.5, 0.85, twin, TWIN)] {
+        let baseline = measured.median(|sample| sample.baseline.p99_ms);
+        for (from, to, p99, colour) in
+            [(0.15, 0.5, server, SERVER), (0.5, 0.85, baseline, BASELINE)]
+        {
             let bar = [
                 (place + from, LATENCY_MS_MIN),
                 (place + to, p99.max(LATENCY_MS_MIN)),

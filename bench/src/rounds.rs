@@ -1,5 +1,5 @@
-//! The rounds: each case of each round is the twin, the server and the twin
-//! again, so that what the neighbours take is taken from both.
+//! The rounds: each case of each round is the baseline, the server and the
+//! baseline again, so that what the neighbours take is taken from both.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,19 +9,19 @@ use crate::bench::Bench;
 use crate::cases::{Case, THOUSAND, total};
 use crate::wrk::{Load, Order};
 
-/// How far the two runs of the twin may lie apart, as a share of their mean.
+/// How far the two runs of the baseline may lie apart, as a share of their mean.
 const DRIFT_MAX: f64 = 0.15;
-/// How often a sample is taken at the most until the twin is steady.
+/// How often a sample is taken at the most until the baseline is steady.
 const ATTEMPTS_MAX: u32 = 3;
 
 /// One case in one round.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
-    /// The mean of the twin's two runs.
-    pub(crate) twin: Load,
+    /// The mean of the baseline's two runs.
+    pub(crate) baseline: Load,
     /// The server's run, and the second server's where there is one.
     pub(crate) servers: Vec<Load>,
-    /// Whether the twin drifted in this one and in all before it.
+    /// Whether the baseline drifted in this one and in all before it.
     pub(crate) unsteady: bool,
 }
 
@@ -34,14 +34,14 @@ pub(crate) struct Measured {
 }
 
 impl Sample {
-    /// The server's rate as a ratio to the twin's.
+    /// The server's rate as a ratio to the baseline's.
     pub(crate) fn ratio(&self) -> f64 {
-        self.servers[0].rate / self.twin.rate
+        self.servers[0].rate / self.baseline.rate
     }
 
-    /// The server's p99 as a multiple of the twin's.
+    /// The server's p99 as a multiple of the baseline's.
     pub(crate) fn p99_ratio(&self) -> f64 {
-        self.servers[0].p99_ms / self.twin.p99_ms
+        self.servers[0].p99_ms / self.baseline.p99_ms
     }
 
     /// The second server's rate as a ratio to the first's.
@@ -71,7 +71,7 @@ pub(crate) fn run(bench: &mut Bench, cases: &[Case]) -> Outcome<Vec<Measured>> {
     Ok(measured)
 }
 
-/// Takes a sample again until the twin is steady, or reports it as unsteady.
+/// Takes a sample again until the baseline is steady, or reports it as unsteady.
 fn steady(bench: &mut Bench, case: Case, round: u32) -> Outcome<(Sample, u32)> {
     let mut thrown_away = 0;
     loop {
@@ -90,7 +90,7 @@ fn steady(bench: &mut Bench, case: Case, round: u32) -> Outcome<(Sample, u32)> {
 fn sample(bench: &mut Bench, case: Case, round: u32) -> Outcome<Sample> {
     let programs = bench.servers.clone();
     let answer_bytes = answer_bytes(bench, &programs[0], case)?;
-    let before = run_twin(bench, case, answer_bytes)?;
+    let before = run_baseline(bench, case, answer_bytes)?;
     let mut order: Vec<usize> = (0..programs.len()).collect();
     // Neither of two servers always runs behind the other.
     if round.is_multiple_of(2) {
@@ -101,11 +101,11 @@ fn sample(bench: &mut Bench, case: Case, round: u32) -> Outcome<Sample> {
         loads.push((index, run_server(bench, &programs[index], case)?));
     }
     loads.sort_by_key(|(index, _)| *index);
-    let after = run_twin(bench, case, answer_bytes)?;
-    let twin = mean(before, after);
-    let drift = (before.rate - after.rate).abs() / twin.rate;
+    let after = run_baseline(bench, case, answer_bytes)?;
+    let baseline = mean(before, after);
+    let drift = (before.rate - after.rate).abs() / baseline.rate;
     let sample = Sample {
-        twin,
+        baseline,
         servers: loads.into_iter().map(|(_, load)| load).collect(),
         unsteady: drift > DRIFT_MAX,
     };
@@ -114,20 +114,20 @@ fn sample(bench: &mut Bench, case: Case, round: u32) -> Outcome<Sample> {
         format!("  B {:>8.0}/s  B/A {ratio:.3}", sample.servers[1].rate)
     });
     eprintln!(
-        "round {round}  {:<16} {:>8.0}/s  ratio {:.3}  p99 {:.2} ms ({:.1}x)  twin {:>8.0}/s drift {:.0}%{}{second}",
+        "round {round}  {:<16} {:>8.0}/s  ratio {:.3}  p99 {:.2} ms ({:.1}x)  baseline {:>8.0}/s drift {:.0}%{}{second}",
         case.name(),
         server.rate,
         sample.ratio(),
         server.p99_ms,
         sample.p99_ratio(),
-        twin.rate,
+        baseline.rate,
         drift * 100.0,
         if sample.unsteady { " UNSTEADY" } else { "" },
     );
     Ok(sample)
 }
 
-/// The bytes of one real answer, which the twin then sends as well.
+/// The bytes of one real answer, which the baseline then sends as well.
 fn answer_bytes(bench: &mut Bench, program: &Path, case: Case) -> Outcome<usize> {
     if let Some(bytes) = bench.answer_bytes.get(&case.name()) {
         return Ok(*bytes);
@@ -143,16 +143,16 @@ fn answer_bytes(bench: &mut Bench, program: &Path, case: Case) -> Outcome<usize>
     Ok(bytes)
 }
 
-/// Runs the twin for half of a server's time, at least for a second.
-pub(crate) fn run_twin(bench: &mut Bench, case: Case, answer_bytes: usize) -> Outcome<Load> {
+/// Runs the baseline for half of a server's time, at least for a second.
+pub(crate) fn run_baseline(bench: &mut Bench, case: Case, answer_bytes: usize) -> Outcome<Load> {
     let nonce = bench.nonce();
     let seed = bench.seed(case.contacts)?;
     bench.scripts.run(&Order {
-        address: bench.twin.address,
+        address: bench.baseline.address,
         operation: case.operation,
         connections: case.connections,
         seconds: bench.seconds.div_ceil(2),
-        twin_path: Some(case.operation.twin_path(answer_bytes)),
+        baseline_path: Some(case.operation.baseline_path(answer_bytes)),
         seed: &seed,
         nonce: &nonce,
     })
@@ -168,7 +168,7 @@ fn run_server(bench: &mut Bench, program: &Path, case: Case) -> Outcome<Load> {
         operation: case.operation,
         connections: case.connections,
         seconds,
-        twin_path: None,
+        baseline_path: None,
         seed: &served.seed,
         nonce: &nonce,
     });

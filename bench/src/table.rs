@@ -57,7 +57,7 @@ pub(crate) fn sections(measured: &[Measured]) -> Vec<Section> {
         if let Some(wanted) = measured.case.ratio_target() {
             let ratio = measured.median(Sample::ratio);
             targets.push(Target::at_least(
-                format!("`{name}`, rate to twin"),
+                format!("`{name}`, rate to baseline"),
                 ratio,
                 wanted,
             ));
@@ -65,7 +65,7 @@ pub(crate) fn sections(measured: &[Measured]) -> Vec<Section> {
         if let Some(wanted) = measured.case.p99_target() {
             let ratio = measured.median(Sample::p99_ratio);
             targets.push(Target::at_most(
-                format!("`{name}`, p99 to twin"),
+                format!("`{name}`, p99 to baseline"),
                 ratio,
                 wanted,
                 "times",
@@ -96,7 +96,7 @@ fn rates(measured: &[Measured]) -> String {
     let mut text =
         "Requests a second: median (least–most of the rounds). A name is the operation, \
         the connections and the contacts.\n\n\
-        | case | server | twin | ratio | target | | items/s | note |"
+        | case | server | baseline | ratio | target | | items/s | note |"
             .to_owned();
     text += if second { " server B | B/A |\n" } else { "\n" };
     text += "|---|---|---|---|---|---|---|---|";
@@ -125,7 +125,7 @@ fn rates(measured: &[Measured]) -> String {
             "| `{}` | {} | {} | {} | {target} | {word} | {items} | {} |",
             measured.case.name(),
             measured.with_spread(0, |sample| sample.servers[0].rate),
-            measured.with_spread(0, |sample| sample.twin.rate),
+            measured.with_spread(0, |sample| sample.baseline.rate),
             measured.with_spread(3, Sample::ratio),
             measured.note(),
         );
@@ -143,7 +143,7 @@ fn rates(measured: &[Measured]) -> String {
 
 fn latencies(measured: &[Measured]) -> String {
     let mut text = "Milliseconds at p50 / p99 / p99.9, closed loop, medians of the rounds.\n\n\
-        | case | server | twin | p99 to twin | target | |\n|---|---|---|---|---|---|\n"
+        | case | server | baseline | p99 to baseline | target | |\n|---|---|---|---|---|---|\n"
         .to_owned();
     for measured in measured {
         let ratio = measured.median(Sample::p99_ratio);
@@ -160,7 +160,7 @@ fn latencies(measured: &[Measured]) -> String {
             "| `{}` | {} | {} | {} | {target} | {word} |\n",
             measured.case.name(),
             measured.latencies(|sample| sample.servers[0]),
-            measured.latencies(|sample| sample.twin),
+            measured.latencies(|sample| sample.baseline),
             measured.with_spread(2, Sample::p99_ratio),
         );
     }

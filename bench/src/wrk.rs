@@ -43,8 +43,8 @@ pub(crate) struct Order<'a> {
     pub(crate) operation: Operation,
     pub(crate) connections: u32,
     pub(crate) seconds: u64,
-    /// The one path that the twin is asked for; none for a server.
-    pub(crate) twin_path: Option<String>,
+    /// The one path that the baseline is asked for; none for a server.
+    pub(crate) baseline_path: Option<String>,
     pub(crate) seed: &'a Seed,
     /// The first part of each alias that is made: never the same twice.
     pub(crate) nonce: &'a str,
@@ -103,7 +103,7 @@ impl Scripts {
             .env("BENCH_PREFIX", operation.path())
             .env_remove("BENCH_PATH")
             .env_remove("BENCH_SAMPLES");
-        if let Some(path) = &order.twin_path {
+        if let Some(path) = &order.baseline_path {
             command.env("BENCH_PATH", path);
         }
         if let Some(samples) = samples(operation, order.seed) {
