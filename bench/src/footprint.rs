@@ -17,7 +17,7 @@ use crate::seeds::Seed;
 use crate::stats::{median, spread};
 use crate::wrk::Order;
 
-/// Starts of each, one after the other in turns.
+/// Starts of each, alternately.
 const STARTS: u32 = 15;
 /// How long a server is idle before its memory is read.
 const IDLE: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// hundredth of it would do on most disks.
 const SETTLED_CREATES: usize = 10;
 const SETTLED_WITHIN: Duration = Duration::from_secs(1);
-/// How long a server may be busy behind a load.
+/// How long a server may be busy after a load.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 /// Seconds of each load before the most memory is read.
 const LOAD_S_MAX: u64 = 2;
@@ -156,12 +156,12 @@ fn settle(address: SocketAddr, seed: &Seed, nonce: &str) -> Outcome<()> {
             return Ok(());
         }
         if begun.elapsed() > SETTLE_MAX {
-            return Err("the server stays busy behind a load".into());
+            return Err("the server stays busy after a load".into());
         }
     }
 }
 
-/// Starts of the server and of the baseline in turns.
+/// Starts of the server and of the baseline, alternately.
 fn starts(bench: &mut Bench) -> Outcome<(Vec<Start>, Vec<Start>)> {
     let seed = bench.seed(MILLION)?;
     let copy = seed.copy(bench.work(), "start")?;

@@ -1,4 +1,4 @@
-//! The load benchmark: the server beside its ceiling, in rounds, with a report.
+//! The load benchmark: the server beside a baseline, in rounds, with a report.
 
 mod bench;
 mod cases;
@@ -55,7 +55,7 @@ struct Flags {
     /// A second one, run beside it: its rates as ratios to the first's.
     #[arg(long, value_name = "PATH")]
     server_b: Option<PathBuf>,
-    /// The ceiling.
+    /// The baseline's binary.
     #[arg(
         long,
         global = true,

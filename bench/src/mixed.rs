@@ -36,8 +36,8 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<Section> {
     let kept = || rounds.iter().map(|round| round.reads / round.alone);
     let (least, most) = spread(kept());
     let text = format!(
-        "Reads by alias at {CONNECTIONS} connections, alone (the mean of before and behind) and beside creates at {CONNECTIONS} more, \
-        1,000,000 contacts; two generators share the processors then.\n\n\
+        "Reads by alias at {CONNECTIONS} connections, alone (the mean of before and after) and beside \
+        creates at {CONNECTIONS} more, 1,000,000 contacts; two generators share the processors then.\n\n\
         | reads alone /s | reads beside creates /s | creates beside reads /s | kept (least–most) |\n\
         |---|---|---|---|\n| {:.0} | {:.0} | {:.0} | {:.3} ({least:.3}–{most:.3}) |\n",
         median(rounds.iter().map(|round| round.alone)),
@@ -72,9 +72,9 @@ fn once(bench: &mut Bench) -> Outcome<Mixed> {
     let creates = bench.scripts.start(&order(Operation::Create, seconds))?;
     let reads = bench.scripts.start(&order(Operation::Get, seconds))?;
     let (creates, reads) = (finish(creates, false)?, finish(reads, false)?);
-    let behind = bench.scripts.run(&order(Operation::Get, seconds))?;
+    let after = bench.scripts.run(&order(Operation::Get, seconds))?;
     Ok(Mixed {
-        alone: f64::midpoint(before.rate, behind.rate),
+        alone: f64::midpoint(before.rate, after.rate),
         reads: reads.rate,
         creates: creates.rate,
     })

@@ -1,5 +1,5 @@
 //! Creates at a fixed rate, whatever the answers take: latencies from the moment
-//! that each was scheduled, so that a stall counts for all who wait behind it.
+//! that each was scheduled, so that a stall counts for all it delays.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const RATE: u32 = 2000;
 /// within tens of microseconds, where a runtime's wheel turns in milliseconds.
 const CONNECTIONS: u32 = 64;
 /// How many times longer than another run one lasts: several checkpoints of the
-/// write-ahead log are to fall inside.
+/// WAL are to fall inside.
 const TIMES: u64 = 3;
 /// The p99 at a million contacts to that at a thousand.
 const P99_TIMES_MAX: f64 = 2.0;

@@ -34,7 +34,7 @@ pub(crate) fn draw(path: &Path, measured: &[Measured]) -> Outcome<()> {
 fn draw_ratios(area: &Area<'_>, measured: &[Measured]) -> Outcome<()> {
     let mut chart = ChartBuilder::on(area)
         .caption(
-            "rate as a ratio to the bare baseline; red: target",
+            "rate as a ratio to the baseline; red: target",
             ("sans-serif", 22),
         )
         .margin(10)

@@ -14,7 +14,7 @@ use crate::Outcome;
 const LISTENING: &str = "listening on http://";
 /// One tick of `/proc/PID/stat`; USER_HZ is 100 on every Linux that has wrk.
 const TICK: Duration = Duration::from_millis(10);
-/// Where user and system time stand behind the name in `/proc/PID/stat`.
+/// Where user and system time stand after the name in `/proc/PID/stat`.
 const STAT_USER_FIELD: usize = 11;
 const STAT_SYSTEM_FIELD: usize = 12;
 
@@ -77,8 +77,8 @@ impl Running {
     pub(crate) fn processor_time(&self) -> Outcome<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name, in parentheses, may hold anything.
-        let (_, behind_name) = stat.rsplit_once(')').ok_or("no name in stat")?;
-        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        let (_, after_name) = stat.rsplit_once(')').ok_or("no name in stat")?;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
         let ticks = |field: usize| -> Outcome<u32> {
             Ok(fields.get(field).ok_or("stat is too short")?.parse()?)
         };

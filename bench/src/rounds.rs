@@ -92,7 +92,7 @@ fn sample(bench: &mut Bench, case: Case, round: u32) -> Outcome<Sample> {
     let answer_bytes = answer_bytes(bench, &programs[0], case)?;
     let before = run_baseline(bench, case, answer_bytes)?;
     let mut order: Vec<usize> = (0..programs.len()).collect();
-    // Neither of two servers always runs behind the other.
+    // Neither of two servers always runs second.
     if round.is_multiple_of(2) {
         order.reverse();
     }

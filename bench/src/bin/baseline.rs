@@ -1,4 +1,4 @@
-//! The ceiling: a bare actix server that reads the same bodies and answers as
+//! The baseline: a bare actix server that reads the same bodies and answers as
 //! many bytes as the product. It knows no key, no contact and no store.
 
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ struct Flags {
     workers: usize,
 }
 
-/// The body of a create or an update, taken apart as any handler would.
+/// The body of a create or an update, parsed as any handler would.
 #[derive(Deserialize)]
 struct Contact {
     alias: Option<String>,
