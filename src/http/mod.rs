@@ -31,8 +31,8 @@ use actix_web::{
     App, FromRequest, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder, Route,
 };
 
-pub use gate::admission::State;
 use gate::connections::Connections;
+pub use gate::state::State;
 use gate::{auth, observe};
 use wire::envelope;
 

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::gate::admission::State;
+use super::gate::state::State;
 use super::wire::envelope::{self, Refusal};
 use crate::error::Error;
 

@@ -10,7 +10,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 
-use super::admission::{Admitted, RateUse, State, whole_seconds};
+use super::admission::{Admitted, RateUse, whole_seconds};
+use super::state::State;
 use crate::error::Error;
 use crate::http::wire::envelope::{Refusal, refused_permission};
 use crate::key::Grant;
@@ -22,15 +23,16 @@ use crate::store::{Snapshot, Store};
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Lets a request with a good key through to the rest of its walk, which finds
+/// Lets a request with a good key through to the rest of its pipeline, which finds
 /// who was let in; answers any other.
 pub(crate) async fn authenticate(
     request: &HttpRequest,
     next: impl Future<Output = HttpResponse>,
 ) -> HttpResponse {
     let refused = |error| Refusal::Domain(error).answer();
-    let Some(state) = request.app_data::<web::Data<State>>() else {
-        return refused(Error::Internal);
+    let state = match State::of(request) {
+        Ok(state) => state,
+        Err(error) => return refused(error),
     };
     let admitted = match state.admit(request).await {
         Ok(admitted) => admitted,
@@ -71,7 +73,7 @@ fn add_rate_headers(headers: &mut HeaderMap, rate_use: &RateUse) {
     }
 }
 
-/// What a handler needs leave for: one permission, or several checked in order.
+/// What a handler needs: one permission, or several checked in order.
 pub(crate) trait Need: 'static {
     const PERMISSIONS: &'static [Permission];
 }
@@ -110,7 +112,7 @@ needs! {
     ReadAudit = [ReadAudit],
 }
 
-/// Leave to do what `N` names, and the store to do it with.
+/// The permission to do what `N` names, and the store to do it with.
 pub(crate) struct Allowed<N> {
     grant: Grant,
     state: web::Data<State>,
@@ -155,9 +157,9 @@ impl<N: Need> FromRequest for Allowed<N> {
         let extensions = request.extensions();
         let found = extensions
             .get::<Rc<Admitted>>()
-            .zip(request.app_data::<web::Data<State>>());
+            .zip(State::of(request).ok());
         let Some((admitted, state)) = found else {
-            log::error!("a handler that needs leave stands on a route without a key check");
+            log::error!("a handler that needs a permission stands on a route without a key check");
             return ready(Err(Refusal::Domain(Error::Internal)));
         };
         let granted = Grant::new(&admitted.credential, N::PERMISSIONS, admitted.address);

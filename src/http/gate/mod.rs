@@ -6,3 +6,4 @@ pub(crate) mod auth;
 pub(crate) mod connections;
 pub(crate) mod metrics;
 pub(crate) mod observe;
+pub(crate) mod state;

@@ -6,9 +6,10 @@ use actix_web::http::header::{HeaderMap, HeaderValue};
 use tempfile::TempDir;
 
 use super::*;
+use crate::address::AddressRanges;
 use crate::key::{KeyName, KeyTerms};
 use crate::permission::PermissionSet;
-use crate::store::Database;
+use crate::store::{Database, Store};
 use crate::token::NewSecret;
 
 struct Door {
