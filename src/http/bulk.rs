@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::contacts::outcome_word;
 use super::gate::auth::{Allowed, CreateContacts, PutContacts};
-use super::wire::body::{JsonBody, off_the_worker};
+use super::wire::body::JsonBody;
 use super::wire::envelope::{ErrorBody, Refusal};
 use super::wire::idempotency::{once, remembered, replay};
 use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
@@ -41,9 +41,9 @@ pub(super) async fn bulk(
     request: HttpRequest,
     body: BulkBody,
 ) -> Result<HttpResponse, Refusal> {
-    let _turn = body.turn();
+    let permit = body.permit();
     let once = once(request.headers(), "bulk", body.bytes())?;
-    let (order, body) = off_the_worker(move || Ok((parse_order(&body)?, body))).await?;
+    let (order, body) = permit.run(move || Ok((parse_order(&body)?, body))).await?;
     let grant = match order.mode {
         BulkMode::Create => allowed.grant(),
         BulkMode::Upsert => {
@@ -51,7 +51,7 @@ pub(super) async fn bulk(
             wider.into_inner()?.grant()
         }
     };
-    let contacts = off_the_worker(move || parse_contacts(&body)).await?;
+    let contacts = permit.run(move || parse_contacts(&body)).await?;
     store_and_answer(allowed.store(), grant, once, order, contacts).await
 }
 

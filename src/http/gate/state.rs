@@ -11,6 +11,7 @@ use super::metrics::Metrics;
 use crate::address::AddressRanges;
 use crate::bucket::Buckets;
 use crate::error::Error;
+use crate::http::wire::body::BodyPermits;
 use crate::keyring::Keyring;
 use crate::permission::Permission;
 use crate::store::Store;
@@ -29,6 +30,7 @@ pub struct State {
     pub(super) uses: Buckets<KeyId>,
     pub(super) refusals: Buckets<(KeyId, Permission)>,
     pub(super) metrics: Metrics,
+    bodies: BodyPermits,
 }
 
 impl State {
@@ -44,6 +46,7 @@ impl State {
             uses: Buckets::new(REMEMBERED_MAX),
             refusals: Buckets::new(REMEMBERED_MAX),
             metrics: Metrics::default(),
+            bodies: BodyPermits::default(),
         }
     }
 
@@ -57,6 +60,10 @@ impl State {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    pub(crate) fn bodies(&self) -> &BodyPermits {
+        &self.bodies
     }
 
     /// The state of the server that `request` came to.
