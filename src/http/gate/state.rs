@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
 
+use super::limits::Limits;
 use super::metrics::Metrics;
 use crate::address::AddressRanges;
 use crate::bucket::Buckets;
@@ -31,12 +32,13 @@ pub struct State {
     pub(super) refusals: Buckets<(KeyId, Permission)>,
     pub(super) metrics: Metrics,
     bodies: BodyPermits,
+    limits: Limits,
 }
 
 impl State {
     /// The state of a server of `store`, which believes `X-Forwarded-For` from
-    /// `trusted_proxies` alone.
-    pub fn new(store: Arc<Store>, trusted_proxies: AddressRanges) -> Self {
+    /// `trusted_proxies` alone and gives clients the time of `limits`.
+    pub fn new(store: Arc<Store>, trusted_proxies: AddressRanges, limits: Limits) -> Self {
         Self {
             store,
             keyring: Keyring::default(),
@@ -46,7 +48,8 @@ impl State {
             uses: Buckets::new(REMEMBERED_MAX),
             refusals: Buckets::new(REMEMBERED_MAX),
             metrics: Metrics::default(),
-            bodies: BodyPermits::default(),
+            bodies: BodyPermits::new(limits.permit_wait),
+            limits,
         }
     }
 
@@ -60,6 +63,10 @@ impl State {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn bodies(&self) -> &BodyPermits {

@@ -23,10 +23,6 @@ use crate::permits::{Permit, Permits};
 
 /// What every body with fields is.
 const JSON: &str = "application/json";
-/// How long a body may take to arrive; less than a stopping server waits, so
-/// that the client gets its answer.
-const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
-
 /// Bytes up to which a body is small: it is read as it comes.
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// Requests whose bodies may be large that are read and answered at once; parsed,
@@ -35,9 +31,6 @@ const LARGE_BODIES_MAX: usize = 4;
 /// Bodies that are parsed at once, each on a thread of its own: more would only
 /// share the processors, and what a thread frees stays with it.
 const PARSED_AT_ONCE_MAX: usize = 2;
-/// How long a request waits for either; for a large body it is a part of
-/// [`BODY_WAIT_MAX`].
-const PERMIT_WAIT_MAX: Duration = Duration::from_secs(4);
 
 /// What bounds the bodies of all requests.
 pub(crate) struct BodyPermits {
@@ -45,17 +38,16 @@ pub(crate) struct BodyPermits {
     parsing: Permits,
 }
 
-impl Default for BodyPermits {
-    fn default() -> Self {
-        let permits = |at_once_max| Permits::new(at_once_max, PERMIT_WAIT_MAX, Error::Busy);
+impl BodyPermits {
+    /// Permits for which a request waits for `wait_max` at the most.
+    pub(crate) fn new(wait_max: Duration) -> Self {
+        let permits = |at_once_max| Permits::new(at_once_max, wait_max, Error::Busy);
         Self {
             large: permits(LARGE_BODIES_MAX),
             parsing: permits(PARSED_AT_ONCE_MAX),
         }
     }
-}
 
-impl BodyPermits {
     /// Waits for a permit where the body is large, or may become so.
     async fn acquire(&self, request: &HttpRequest, bytes_max: usize) -> Result<BodyPermit, Error> {
         let bytes = content_length(request).unwrap_or(u64::MAX);
@@ -112,9 +104,10 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
         Box::pin(async move {
             checked?;
             let begun = Instant::now();
-            let permits = State::of(&request)?.bodies();
-            let permit = permits.acquire(&request, BYTES_MAX).await?;
-            let wait_max = BODY_WAIT_MAX.saturating_sub(begun.elapsed());
+            let state = State::of(&request)?;
+            let permit = state.bodies().acquire(&request, BYTES_MAX).await?;
+            let body_wait = state.limits().body_wait;
+            let wait_max = body_wait.saturating_sub(begun.elapsed());
             let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
             let bytes = timeout(wait_max, payload.to_bytes_limited(BYTES_MAX))
                 .await
