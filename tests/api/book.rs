@@ -21,7 +21,12 @@ pub(super) struct Book {
 
 impl Book {
     pub(super) fn start() -> Self {
-        let server = Server::start();
+        Self::start_with(&[])
+    }
+
+    /// Starts the server with more arguments.
+    pub(super) fn start_with(arguments: &[&str]) -> Self {
+        let server = Server::start_with(arguments);
         let key = server.key(&[
             "create:Contacts",
             "read:Contacts",
