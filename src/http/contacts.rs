@@ -74,7 +74,7 @@ fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRequest)
     let full = allowed.snapshot()?.contact(allowed.grant(), key)?;
     let version = Version::of(&full);
     let mut answer = if names_version(request.headers(), &IF_NONE_MATCH, version) {
-        HttpResponse::NotModified().finish()
+        envelope::not_modified()
     } else {
         envelope::one_written(None, |json| write_full_contact(json, &full))
     };
