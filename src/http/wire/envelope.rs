@@ -80,10 +80,10 @@ impl Refusal {
 
     /// What ended it, where it was ended by something else.
     fn cause(&self) -> &Self {
-        match self {
-            Self::ImportEnded { cause, .. } => cause.cause(),
-            _ => self,
+        if let Self::ImportEnded { cause, .. } = self {
+            return cause.cause();
         }
+        self
     }
 
     fn answer_with(&self, more: Option<impl Serialize>) -> HttpResponse {
@@ -129,12 +129,12 @@ impl Refusal {
     }
 
     fn retry_after_s(&self, status: StatusCode) -> Option<u64> {
-        match self.cause() {
-            Self::Domain(Error::TooFast { wait_s, .. } | Error::TooManyFailures { wait_s }) => {
-                Some(*wait_s)
-            }
-            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
+        if let Self::Domain(Error::TooFast { wait_s, .. } | Error::TooManyFailures { wait_s }) =
+            self.cause()
+        {
+            return Some(*wait_s);
         }
+        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S)
     }
 
     /// The table.
@@ -242,13 +242,14 @@ pub(crate) fn refused_permission<B>(answer: &HttpResponse<B>) -> Option<Permissi
 
 /// What `WWW-Authenticate` says (RFC 6750, section 3).
 fn challenge(error: &Error) -> Option<HeaderValue> {
-    let challenge = match error {
-        Error::KeyMissing => CHALLENGE.to_owned(),
-        Error::KeyInvalid => format!("{CHALLENGE}, error=\"invalid_token\""),
-        Error::NotPermitted(permission) => {
-            format!("{CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\"")
-        }
-        _ => return None,
+    let challenge = if *error == Error::KeyMissing {
+        CHALLENGE.to_owned()
+    } else if *error == Error::KeyInvalid {
+        format!("{CHALLENGE}, error=\"invalid_token\"")
+    } else if let Error::NotPermitted(permission) = error {
+        format!("{CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\"")
+    } else {
+        return None;
     };
     HeaderValue::try_from(challenge).ok()
 }
