@@ -11,7 +11,7 @@ use super::contacts::outcome_word;
 use super::gate::auth::{Allowed, CreateContacts, PutContacts};
 use super::wire::body::JsonBody;
 use super::wire::envelope::{ErrorBody, Refusal};
-use super::wire::idempotency::{once, remembered, replay};
+use super::wire::idempotency::{once, replay, stored_response};
 use crate::bulk::{BulkItem, BulkMode, BulkOrder, ItemOutcome};
 use crate::change::Outcome;
 use crate::contact::{Alias, ContactId, NewContact};
@@ -75,7 +75,7 @@ async fn store_and_answer(
         return Ok(results.with(outcomes).answer(order));
     };
     let render = move |outcomes: Result<Vec<(usize, ItemOutcome)>, Error>| {
-        remembered(outcomes.map(|outcomes| results.with(outcomes).answer(order)))
+        stored_response(outcomes.map(|outcomes| results.with(outcomes).answer(order)))
     };
     let answer = store.create_contacts_once(grant, once, tried, items, render);
     Ok(replay(answer.await?))

@@ -62,7 +62,7 @@ fn a_retried_create_answers_the_same_bytes_and_stores_once() {
 }
 
 #[test]
-fn a_refusal_of_the_database_is_remembered_as_well() {
+fn a_refusal_of_the_database_is_stored_as_well() {
     let client = Client::start();
     assert_eq!(client.server.create(&client.key, CONTACT).status, 200);
     let taken = client.send("POST", "/contacts", "taken", CONTACT);

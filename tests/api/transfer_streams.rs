@@ -192,7 +192,7 @@ fn an_export_under_writes_is_one_state() {
 }
 
 #[test]
-fn a_slow_reader_of_an_export_does_not_keep_the_log_from_being_reset() {
+fn a_slow_reader_of_an_export_does_not_keep_the_wal_from_being_reset() {
     let book = Book::start();
     let cell = "x".repeat(10_000);
     let rows: String = (0..800)
@@ -209,12 +209,12 @@ fn a_slow_reader_of_an_export_does_not_keep_the_log_from_being_reset() {
     // Eight megabytes are more than the sockets' buffers: it has not ended.
     book.contact_of("meanwhile", "15550000000");
     let file = book.server.open_file();
-    let (blocked, log): (bool, i64) = file
+    let (blocked, wal_pages): (bool, i64) = file
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .unwrap();
-    assert_eq!((blocked, log), (false, 0));
+    assert_eq!((blocked, wal_pages), (false, 0));
     let mut answer = String::new();
     reader.read_to_string(&mut answer).unwrap();
     assert_eq!(answer.matches("15550000000").count(), 800);

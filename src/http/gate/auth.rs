@@ -132,8 +132,8 @@ impl<N> Allowed<N> {
         self.state.store()
     }
 
-    /// The state in which the key was read, to read points in it at once. Where
-    /// it was given up, a new one.
+    /// The state in which the key was read, for point lookups at once. Where it
+    /// was given up, a new one.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
         match self.snapshot.take() {
             Some(snapshot) => Ok(snapshot),

@@ -153,8 +153,8 @@ pub(crate) fn check_head(
     if encoded {
         return Err(Refusal::ContentEncoding);
     }
-    let announced = content_length(request);
-    if announced.is_some_and(|length| length > bytes_max as u64) {
+    let length = content_length(request);
+    if length.is_some_and(|length| length > bytes_max as u64) {
         return Err(Refusal::BodyTooLarge { bytes_max });
     }
     Ok(place)
