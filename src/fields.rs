@@ -1,6 +1,8 @@
 //! Reads the fields of a JSON object that stands for a contact, an opt-out or a group. A
 //! field that is there and `null` counts as missing.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use crate::contact::{Alias, Msisdn, NewContact};
@@ -31,11 +33,12 @@ pub fn parse_contact([alias, msisdn, meta]: [Option<&RawValue>; 3]) -> Result<Ne
 /// # Errors
 /// One of the `Alias…` variants of [`Invalid`].
 pub fn required_alias(value: Option<&RawValue>) -> Result<Alias, Invalid> {
-    let value = present(value).ok_or(Invalid::AliasMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::AliasNotString)?
-        .map_err(|_| Invalid::AliasCharacters)?;
-    Alias::parse(&text)
+    let wrong = TextErrors {
+        missing: Invalid::AliasMissing,
+        not_string: Invalid::AliasNotString,
+        characters: Invalid::AliasCharacters,
+    };
+    Alias::parse(&required_text(value, wrong)?)
 }
 
 /// Reads the number that has to be there.
@@ -43,11 +46,12 @@ pub fn required_alias(value: Option<&RawValue>) -> Result<Alias, Invalid> {
 /// # Errors
 /// One of the `Msisdn…` variants of [`Invalid`].
 pub fn required_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invalid> {
-    let value = present(value).ok_or(Invalid::MsisdnMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::MsisdnNotString)?
-        .map_err(|_| Invalid::MsisdnFormat)?;
-    Msisdn::parse(&text)
+    let wrong = TextErrors {
+        missing: Invalid::MsisdnMissing,
+        not_string: Invalid::MsisdnNotString,
+        characters: Invalid::MsisdnFormat,
+    };
+    Msisdn::parse(&required_text(value, wrong)?)
 }
 
 /// Reads the group's name that has to be there.
@@ -55,11 +59,12 @@ pub fn required_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invalid> {
 /// # Errors
 /// One of the `GroupName…` variants of [`Invalid`].
 pub fn required_group_name(value: Option<&RawValue>) -> Result<GroupName, Invalid> {
-    let value = present(value).ok_or(Invalid::GroupNameMissing)?;
-    let text = decode_string(value)
-        .ok_or(Invalid::GroupNameNotString)?
-        .map_err(|_| Invalid::GroupNameCharacters)?;
-    GroupName::parse(&text)
+    let wrong = TextErrors {
+        missing: Invalid::GroupNameMissing,
+        not_string: Invalid::GroupNameNotString,
+        characters: Invalid::GroupNameCharacters,
+    };
+    GroupName::parse(&required_text(value, wrong)?)
 }
 
 /// Reads the meta, where there is one.
@@ -76,6 +81,26 @@ pub fn optional_meta(value: Option<&RawValue>) -> Result<Option<Meta>, Invalid> 
 /// One of the `Meta…` variants of [`Invalid`].
 pub fn optional_meta_patch(value: Option<&RawValue>) -> Result<Option<Meta>, Invalid> {
     present(value).map(Meta::parse_patch).transpose()
+}
+
+/// What is wrong with a text that has to be there, before anybody parses it.
+pub struct TextErrors {
+    /// It is absent or `null`.
+    pub missing: Invalid,
+    /// It is another kind of value.
+    pub not_string: Invalid,
+    /// It holds half a character: a lone surrogate.
+    pub characters: Invalid,
+}
+
+/// Reads a text that has to be there.
+///
+/// # Errors
+/// One of `wrong`.
+pub fn required_text(value: Option<&RawValue>, wrong: TextErrors) -> Result<Cow<'_, str>, Invalid> {
+    let value = present(value).ok_or(wrong.missing)?;
+    let text = decode_string(value).ok_or(wrong.not_string)?;
+    text.map_err(|_| wrong.characters)
 }
 
 /// The field, where it is there and not `null`.
