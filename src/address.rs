@@ -55,12 +55,12 @@ impl AddressRanges {
         self.0.iter().any(|range| range.contains(&address))
     }
 
-    /// Whether these leave `address` in: it is inside, or there is no limit.
+    /// Whether these admit `address`: it is inside, or there is no limit.
     pub fn admit(&self, address: IpAddr) -> bool {
         self.is_empty() || self.contain(address)
     }
 
-    /// Whether every address that these leave in is one that `wider` leaves in.
+    /// Whether every address that these admit is one that `wider` admits.
     pub fn are_within(&self, wider: &Self) -> bool {
         let inside = |range: &IpNet| wider.0.iter().any(|wide| wide.contains(range));
         wider.is_empty() || (!self.is_empty() && self.0.iter().all(inside))
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbourhood_is_an_address_or_a_64() {
+    fn a_prefix_is_an_address_or_a_64() {
         assert_eq!(address_prefix(address("192.0.2.1")), address("192.0.2.1"));
         assert_eq!(
             address_prefix(address("2001:db8:1:2:3:4:5:6")),

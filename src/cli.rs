@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::{FalseyValueParser, RangedI64ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::http::ChangedLimit;
 use crate::key::{KeyName, RATE_LIMIT_MAX};
 use crate::permission::Permission;
 use crate::token::Token;
@@ -115,6 +116,9 @@ pub struct Serve {
         default_value = "info"
     )]
     pub log: LogLevel,
+    /// Another limit, for tests alone: they need not wait as long as a client may
+    #[arg(long = "limit", value_name = "NAME=DURATION", hide = true)]
+    pub limits: Vec<ChangedLimit>,
 }
 
 /// How much is logged.

@@ -33,12 +33,12 @@ pub fn parse_contact([alias, msisdn, meta]: [Option<&RawValue>; 3]) -> Result<Ne
 /// # Errors
 /// One of the `Alias…` variants of [`Invalid`].
 pub fn required_alias(value: Option<&RawValue>) -> Result<Alias, Invalid> {
-    let errors = [
-        Invalid::AliasMissing,
-        Invalid::AliasNotString,
-        Invalid::AliasCharacters,
-    ];
-    Alias::parse(&required_text(value, errors)?)
+    let wrong = TextErrors {
+        missing: Invalid::AliasMissing,
+        not_string: Invalid::AliasNotString,
+        characters: Invalid::AliasCharacters,
+    };
+    Alias::parse(&required_text(value, wrong)?)
 }
 
 /// Reads the number that has to be there.
@@ -46,12 +46,12 @@ pub fn required_alias(value: Option<&RawValue>) -> Result<Alias, Invalid> {
 /// # Errors
 /// One of the `Msisdn…` variants of [`Invalid`].
 pub fn required_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invalid> {
-    let errors = [
-        Invalid::MsisdnMissing,
-        Invalid::MsisdnNotString,
-        Invalid::MsisdnFormat,
-    ];
-    Msisdn::parse(&required_text(value, errors)?)
+    let wrong = TextErrors {
+        missing: Invalid::MsisdnMissing,
+        not_string: Invalid::MsisdnNotString,
+        characters: Invalid::MsisdnFormat,
+    };
+    Msisdn::parse(&required_text(value, wrong)?)
 }
 
 /// Reads the group's name that has to be there.
@@ -59,25 +59,12 @@ pub fn required_msisdn(value: Option<&RawValue>) -> Result<Msisdn, Invalid> {
 /// # Errors
 /// One of the `GroupName…` variants of [`Invalid`].
 pub fn required_group_name(value: Option<&RawValue>) -> Result<GroupName, Invalid> {
-    let errors = [
-        Invalid::GroupNameMissing,
-        Invalid::GroupNameNotString,
-        Invalid::GroupNameCharacters,
-    ];
-    GroupName::parse(&required_text(value, errors)?)
-}
-
-/// Reads the text of a field that has to be there.
-///
-/// # Errors
-/// `missing`, `not_string`, or `characters` where JSON cannot say it as text.
-pub fn required_text(
-    value: Option<&RawValue>,
-    [missing, not_string, characters]: [Invalid; 3],
-) -> Result<Cow<'_, str>, Invalid> {
-    let value = present(value).ok_or(missing)?;
-    let text = decode_string(value).ok_or(not_string)?;
-    text.map_err(|_| characters)
+    let wrong = TextErrors {
+        missing: Invalid::GroupNameMissing,
+        not_string: Invalid::GroupNameNotString,
+        characters: Invalid::GroupNameCharacters,
+    };
+    GroupName::parse(&required_text(value, wrong)?)
 }
 
 /// Reads the meta, where there is one.
@@ -94,6 +81,26 @@ pub fn optional_meta(value: Option<&RawValue>) -> Result<Option<Meta>, Invalid> 
 /// One of the `Meta…` variants of [`Invalid`].
 pub fn optional_meta_patch(value: Option<&RawValue>) -> Result<Option<Meta>, Invalid> {
     present(value).map(Meta::parse_patch).transpose()
+}
+
+/// What is wrong with a text that has to be there, before anybody parses it.
+pub struct TextErrors {
+    /// It is absent or `null`.
+    pub missing: Invalid,
+    /// It is another kind of value.
+    pub not_string: Invalid,
+    /// It holds half a character: a lone surrogate.
+    pub characters: Invalid,
+}
+
+/// Reads a text that has to be there.
+///
+/// # Errors
+/// One of `wrong`.
+pub fn required_text(value: Option<&RawValue>, wrong: TextErrors) -> Result<Cow<'_, str>, Invalid> {
+    let value = present(value).ok_or(wrong.missing)?;
+    let text = decode_string(value).ok_or(wrong.not_string)?;
+    text.map_err(|_| wrong.characters)
 }
 
 /// The field, where it is there and not `null`.

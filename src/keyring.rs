@@ -1,32 +1,33 @@
-//! Memory of verified keys, and the narrow lanes in which argon2 runs. A key is
+//! Memory of verified keys, and the few slots in which argon2 runs. A key is
 //! verified once per process; what it may do is never remembered here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::error::Error;
+use crate::permits::Permits;
 use crate::token::{Fingerprint, KeyId, NewSecret, SecretHash, Token};
 
-/// Argon2 runs side by side, 19 MiB each. A key has one lane, so it is verified
+/// Argon2 runs side by side, 19 MiB each. A key has one slot, so it is verified
 /// once even where a thousand first uses come together.
-const LANES: usize = 2;
-/// Requests that wait for a lane; the next one gets `VerifierBusy` at once.
+const SLOTS: usize = 2;
+/// Requests that wait for a slot; the next one gets `VerifierBusy` at once.
 const WAITING_MAX: usize = 1024;
-/// How long one waits for its lane.
-const LANE_WAIT_MAX: Duration = Duration::from_millis(1500);
+/// How long one waits for its slot.
+const SLOT_WAIT_MAX: Duration = Duration::from_millis(1500);
 /// Keys remembered; beyond it one is forgotten and verified anew when it returns.
 const VERIFIED_MAX: usize = 10_000;
 
 /// Which tokens were seen to match which hash.
 pub struct Keyring {
     verified: Arc<RwLock<HashMap<KeyId, Verified>>>,
-    lanes: [Arc<Mutex<()>>; LANES],
-    waiting: Semaphore,
+    slots: [Arc<Mutex<()>>; SLOTS],
+    waiting: Permits,
 }
 
 /// What holding a token against a hash came to.
@@ -49,8 +50,8 @@ impl Default for Keyring {
     fn default() -> Self {
         Self {
             verified: Arc::default(),
-            lanes: Default::default(),
-            waiting: Semaphore::new(WAITING_MAX),
+            slots: Default::default(),
+            waiting: Permits::new(WAITING_MAX, Duration::ZERO, Error::VerifierBusy),
         }
     }
 }
@@ -67,15 +68,15 @@ impl Keyring {
         fingerprint: Fingerprint,
         hash: &SecretHash,
     ) -> Result<Verdict, Error> {
-        let _place = self.place()?;
-        let lane = self.lane(lane_of(token.id())).await?;
+        let _waiting = self.waiting.try_acquire()?;
+        let slot = self.slot(slot_of(token.id())).await?;
         if self.remembers(token.id(), &fingerprint, hash) {
             return Ok(Verdict::Remembered);
         }
         let (verified, hash) = (Arc::clone(&self.verified), hash.clone());
-        // The lane goes along: a client that hangs up does not free it early.
+        // The slot goes along: a client that hangs up does not free it early.
         let verification = spawn_blocking(move || {
-            let _lane = lane;
+            let _slot = slot;
             let matches = hash.verify(&token);
             if !matches {
                 return Verdict::Wrong;
@@ -86,15 +87,15 @@ impl Keyring {
         verification.await.map_err(|_| Error::Internal)
     }
 
-    /// Makes a token and its hash, in a lane as any other use of argon2.
+    /// Makes a token and its hash, in a slot as any other use of argon2.
     ///
     /// # Errors
     /// `VerifierBusy`; `Internal` where randomness or memory is not to be had.
     pub async fn generate(&self) -> Result<NewSecret, Error> {
-        let _place = self.place()?;
-        let lane = self.lane(0).await?;
+        let _waiting = self.waiting.try_acquire()?;
+        let slot = self.slot(0).await?;
         let generation = spawn_blocking(move || {
-            let _lane = lane;
+            let _slot = slot;
             NewSecret::generate()
         });
         generation.await.map_err(|_| Error::Internal)?
@@ -108,22 +109,17 @@ impl Keyring {
             .is_some_and(|known| known.fingerprint.matches(fingerprint) && known.hash == *hash)
     }
 
-    /// A place among those that wait, as long as there is one.
-    fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
-        self.waiting.try_acquire().map_err(|_| Error::VerifierBusy)
-    }
-
-    async fn lane(&self, number: usize) -> Result<OwnedMutexGuard<()>, Error> {
-        let lane = Arc::clone(&self.lanes[number]);
-        timeout(LANE_WAIT_MAX, lane.lock_owned())
+    async fn slot(&self, number: usize) -> Result<OwnedMutexGuard<()>, Error> {
+        let slot = Arc::clone(&self.slots[number]);
+        timeout(SLOT_WAIT_MAX, slot.lock_owned())
             .await
             .map_err(|_| Error::VerifierBusy)
     }
 }
 
-/// The same key always has the same lane.
-fn lane_of(id: KeyId) -> usize {
-    id.as_str().bytes().map(usize::from).sum::<usize>() % LANES
+/// The same key always has the same slot.
+fn slot_of(id: KeyId) -> usize {
+    id.as_str().bytes().map(usize::from).sum::<usize>() % SLOTS
 }
 
 fn remember(verified: &RwLock<HashMap<KeyId, Verified>>, id: KeyId, key: Verified) {

@@ -16,7 +16,7 @@ const TEXT_CHARACTERS_MAX: usize = 4096;
 const OPENING: &str = "{{";
 const CLOSING: &str = "}}";
 
-/// A text taken apart once, for many contacts.
+/// A text parsed once, for many contacts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -48,7 +48,7 @@ pub struct Rendered {
 }
 
 impl Template {
-    /// Takes a text of 1 to 4,096 characters apart. A placeholder is what stands
+    /// Parses a text of 1 to 4,096 characters. A placeholder is what stands
     /// between `}}` and the last `{{` before it.
     ///
     /// # Errors

@@ -165,20 +165,23 @@ impl Lines {
     }
 }
 
-/// The mark that some programs put in front of UTF-8.
-const MARK_UTF8: &[u8] = b"\xef\xbb\xbf";
-const MARKS_UTF16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+/// The byte order mark that some programs put in front of UTF-8.
+const BYTE_ORDER_MARK_UTF8: &[u8] = b"\xef\xbb\xbf";
+const BYTE_ORDER_MARKS_UTF16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// How many bytes of a file's first ones are a mark.
+/// How many bytes of a file's first ones are a byte order mark.
 ///
 /// # Errors
-/// `FileNotText` for the mark of UTF-16.
-fn mark_bytes(first: &[u8]) -> Result<usize, Invalid> {
-    if MARKS_UTF16.iter().any(|mark| first.starts_with(mark)) {
+/// `FileNotText` for that of UTF-16.
+fn byte_order_mark_bytes(first: &[u8]) -> Result<usize, Invalid> {
+    if BYTE_ORDER_MARKS_UTF16
+        .iter()
+        .any(|mark| first.starts_with(mark))
+    {
         return Err(Invalid::FileNotText);
     }
-    Ok(if first.starts_with(MARK_UTF8) {
-        MARK_UTF8.len()
+    Ok(if first.starts_with(BYTE_ORDER_MARK_UTF8) {
+        BYTE_ORDER_MARK_UTF8.len()
     } else {
         0
     })

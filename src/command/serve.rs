@@ -12,7 +12,7 @@ use crate::address::AddressRanges;
 use crate::cli::Serve;
 use crate::error::Error;
 use crate::files;
-use crate::http::{self, State};
+use crate::http::{self, Limits, State};
 use crate::key::{KeyName, KeyTerms};
 use crate::permission::PermissionSet;
 use crate::store::{Operator, ServerLock, Store, locate};
@@ -52,7 +52,8 @@ pub fn serve(
     // A worker reads inline, one connection at a time.
     let workers = available_parallelism().map_or(1, usize::from);
     let store = Arc::new(Store::start(operator, workers)?);
-    let state = State::new(Arc::clone(&store), trusted_proxies);
+    let limits = Limits::with(&arguments.limits);
+    let state = State::new(Arc::clone(&store), trusted_proxies, limits);
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
         writeln!(stdout(), "listening on http://{address}")

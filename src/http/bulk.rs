@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::contacts::outcome_word;
 use super::gate::auth::{Allowed, CreateContacts, PutContacts};
-use super::wire::body::{JsonBody, off_the_worker};
+use super::wire::body::JsonBody;
 use super::wire::envelope::{ErrorBody, Refusal};
-use super::wire::idempotency::{once, remembered, replay};
+use super::wire::idempotency::{once, replay, stored_response};
 use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
 use crate::change::Outcome;
 use crate::contact::{Alias, ContactId, NewContact};
@@ -37,14 +37,14 @@ pub(super) async fn bulk(
     request: HttpRequest,
     body: BulkBody,
 ) -> Result<HttpResponse, Refusal> {
-    let _permit = body.turn();
+    let permit = body.permit();
     let once = once(request.headers(), "bulk", body.bytes())?;
-    let (order, body) = off_the_worker(move || Ok((parse_order(&body)?, body))).await?;
+    let (order, body) = permit.run(move || Ok((parse_order(&body)?, body))).await?;
     let grant = match order.mode {
         BulkMode::Create => allowed.grant(),
         BulkMode::Upsert => allowed.widened::<PutContacts>()?,
     };
-    let contacts = off_the_worker(move || parse_contacts(&body)).await?;
+    let contacts = permit.run(move || parse_contacts(&body)).await?;
     store_and_answer(allowed.store(), grant, once, order, contacts).await
 }
 
@@ -68,7 +68,7 @@ async fn store_and_answer(
         return Ok(results.with(outcomes).answer(order));
     };
     let render = move |outcomes: Result<Vec<ItemOutcome>, Error>| {
-        remembered(outcomes.map(|outcomes| results.with(outcomes).answer(order)))
+        stored_response(outcomes.map(|outcomes| results.with(outcomes).answer(order)))
     };
     let answer = store.store_contacts_once(grant, once, tried, contacts, render);
     Ok(replay(answer.await?))

@@ -10,7 +10,7 @@ use super::gate::auth::{
 use super::wire::body::JsonBody;
 use super::wire::condition::{condition, etag, names_version};
 use super::wire::envelope::{self, Refusal};
-use super::wire::idempotency::{once, remembered, replay};
+use super::wire::idempotency::{once, replay, stored_response};
 use super::wire::record::{write_contact, write_full_contact};
 use super::wire::segment::Segment;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
@@ -40,7 +40,8 @@ pub(super) async fn create(
         let stored = store.create_contact(allowed.grant(), contact).await?;
         return Ok(record(&stored));
     };
-    let render = |stored: Result<FullContact, Error>| remembered(stored.map(|one| record(&one)));
+    let render =
+        |stored: Result<FullContact, Error>| stored_response(stored.map(|one| record(&one)));
     let answer = store.create_contact_once(allowed.grant(), once, contact, render);
     Ok(replay(answer.await?))
 }
@@ -73,7 +74,7 @@ async fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRe
     let full = allowed.snapshot()?.contact(allowed.grant(), key).await?;
     let version = Version::of(&full);
     let mut answer = if names_version(request.headers(), &IF_NONE_MATCH, version) {
-        HttpResponse::NotModified().finish()
+        envelope::not_modified()
     } else {
         envelope::one_written(None, |json| write_full_contact(json, &full))
     };
@@ -133,7 +134,7 @@ pub(super) async fn put(
         return Ok(changed(&full, outcome));
     };
     let render = |put: Result<(FullContact, Outcome), Error>| {
-        remembered(put.map(|(full, outcome)| changed(&full, outcome)))
+        stored_response(put.map(|(full, outcome)| changed(&full, outcome)))
     };
     let answer = store.put_contact_once(grant, once, contact, condition, render);
     Ok(replay(answer.await?))

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::gate::auth::{Allowed, ReadGroups, UpdateGroups};
 use super::lists::answer;
-use super::wire::body::{JsonBody, off_the_worker};
+use super::wire::body::JsonBody;
 use super::wire::envelope::{self, ErrorBody, Refusal};
 use super::wire::query::Query;
 use super::wire::record::write_next_member;
@@ -49,8 +49,8 @@ pub(super) async fn change(
     id: web::Path<String>,
     body: MembersBody,
 ) -> Answer {
-    let _turn = body.turn();
-    let sent = off_the_worker(move || parse(&body)).await?;
+    let permit = body.permit();
+    let sent = permit.run(move || parse(&body)).await?;
     let id = GroupId::parse(&id).ok_or(Error::GroupNotFound)?;
     let changes = sent.iter().filter_map(|one| one.change.clone()).collect();
     let store = allowed.store();

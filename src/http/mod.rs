@@ -20,31 +20,25 @@ pub(crate) mod wire;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::{App, HttpServer, web};
 
-pub use gate::admission::State;
 use gate::connections::Connections;
+pub use gate::limits::{ChangedLimit, Limits};
 use gate::observe;
+pub use gate::state::State;
 pub use routes::{CALLS, Call};
 use wire::envelope;
 
-/// How long running requests may take after a signal to stop.
-const SHUTDOWN_WAIT_MAX_S: u64 = 8;
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long a client may take over the head of its first request.
-const HEAD_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Connections of one worker; more wait unaccepted.
 const CONNECTIONS_MAX: usize = 4096;
 
 /// Serves the address book on `listener` with `workers` threads until SIGTERM
 /// or SIGINT; says by `ready` when both are heard. Then finishes what is running
-/// within eight seconds.
+/// within its limit.
 ///
 /// # Errors
 /// What the operating system says of the socket or of the signal handlers.
@@ -60,8 +54,9 @@ pub async fn serve(
         signal(SignalKind::interrupt())?,
     );
     let state = web::Data::new(state);
-    let connections = Connections::new();
-    actix_web::rt::spawn(Arc::clone(&connections).patrol());
+    let limits = *state.limits();
+    let connections = Connections::new(limits);
+    actix_web::rt::spawn(Arc::clone(&connections).reap());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -72,9 +67,9 @@ pub async fn serve(
     .on_connect(move |stream, extensions| connections.enter(stream, extensions))
     .workers(workers)
     .max_connections(CONNECTIONS_MAX)
-    .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-    .client_request_timeout(HEAD_WAIT_MAX)
-    .shutdown_timeout(SHUTDOWN_WAIT_MAX_S)
+    .keep_alive(KeepAlive::Timeout(limits.keep_alive))
+    .client_request_timeout(limits.head_wait)
+    .shutdown_timeout(limits.shutdown_wait.as_secs())
     .disable_signals()
     .listen(listener)?
     .run();

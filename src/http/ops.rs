@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::gate::admission::State;
+use super::gate::state::State;
 use super::wire::envelope::{self, Refusal};
 use crate::error::Error;
 
@@ -17,5 +17,5 @@ pub(super) async fn healthz() -> HttpResponse {
 /// Writes the counters out.
 pub(super) async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
     let text = state.metrics().to_text().map_err(|_| Error::Internal)?;
-    Ok(HttpResponse::Ok().content_type(METRICS_TYPE).body(text))
+    Ok(envelope::of_type(METRICS_TYPE, text))
 }

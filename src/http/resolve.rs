@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::contacts::raw;
 use super::gate::auth::{Allowed, ReadContacts};
-use super::wire::body::{JsonBody, off_the_worker};
+use super::wire::body::JsonBody;
 use super::wire::envelope::Refusal;
 use crate::contact::{Alias, FullContact};
 use crate::error::Error;
@@ -25,11 +25,11 @@ pub(super) async fn resolve(
     allowed: Allowed<ReadContacts>,
     body: ResolveBody,
 ) -> Result<HttpResponse, Refusal> {
-    let _turn = body.turn();
-    let (recipients, template) = off_the_worker(move || parse(&body)).await?;
+    let permit = body.permit();
+    let (recipients, template) = permit.run(move || parse(&body)).await?;
     let store = allowed.store();
     let resolved = store.resolve(allowed.grant(), recipients, template).await?;
-    let answer = off_the_worker(move || Ok(write(&resolved))).await??;
+    let answer = permit.run(move || Ok(write(&resolved))).await??;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(answer))

@@ -3,7 +3,7 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde_json::value::RawValue;
 
-use super::{Lines, ROW_BYTES_MAX, cells, mark_bytes};
+use super::{Lines, ROW_BYTES_MAX, byte_order_mark_bytes, cells};
 use crate::invalid::Invalid;
 use crate::meta::Meta;
 
@@ -43,15 +43,15 @@ pub(super) enum Parsed {
 /// Reads the first line from the beginning of a file, which is all of it where
 /// it is `at_end`.
 pub(super) fn parse(beginning: &[u8], at_end: bool) -> Parsed {
-    let mark = match mark_bytes(beginning) {
-        Ok(mark) => mark,
+    let text_begin = match byte_order_mark_bytes(beginning) {
+        Ok(bytes) => bytes,
         Err(invalid) => return Parsed::Wrong(1, invalid),
     };
     let mut lines = Lines::new();
-    lines.bytes = mark as u64;
-    let text = &beginning[mark..];
+    lines.bytes = text_begin as u64;
+    let text = &beginning[text_begin..];
     let blank = text.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    let mut from = mark;
+    let mut from = text_begin;
     for byte in blank {
         lines.pass_blank(*byte);
         from += 1;

@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use serde_json::value::RawValue;
 
-use super::{Lines, ROW_BYTES_MAX, Row, Unreadable, mark_bytes};
+use super::{Lines, ROW_BYTES_MAX, Row, Unreadable, byte_order_mark_bytes};
 use crate::contact::NewContact;
 use crate::fields::{CONTACT_FIELDS, fields_of, parse_contact};
 use crate::invalid::Invalid;
@@ -37,12 +37,13 @@ impl<R: BufRead> NdjsonRows<R> {
             let Some(whole) = self.read_line()? else {
                 return Ok(None);
             };
-            let mark = if first {
-                mark_bytes(&self.line).map_err(|invalid| Unreadable::File(line, invalid))?
+            let text_begin = if first {
+                byte_order_mark_bytes(&self.line)
+                    .map_err(|invalid| Unreadable::File(line, invalid))?
             } else {
                 0
             };
-            let text = &self.line[mark..];
+            let text = &self.line[text_begin..];
             if whole && text.trim_ascii().is_empty() {
                 continue;
             }

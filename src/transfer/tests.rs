@@ -159,12 +159,12 @@ fn the_first_line_says_which_delimiter_and_which_columns() {
 
 #[test]
 fn a_file_that_is_no_utf_8_is_refused_and_a_row_that_is_none_fails_alone() {
-    for mark in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a"] {
+    for byte_order_mark in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a"] {
         assert_eq!(
-            refused(mark),
+            refused(byte_order_mark),
             (1, "The file must be text in UTF-8".to_owned())
         );
-        let (line, invalid) = read(Format::Ndjson, mark).expect_err("no text");
+        let (line, invalid) = read(Format::Ndjson, byte_order_mark).expect_err("no text");
         assert_eq!((line, invalid), (1, Invalid::FileNotText));
     }
     assert_eq!(

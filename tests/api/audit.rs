@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::book::{assert_refused, invalid};
-use crate::harness::{Reply, id_of, run};
-use crate::key_ring::{Ring, in_seconds, millis, until};
+use crate::harness::{Reply, id_of, run, until};
+use crate::key_ring::{Ring, in_seconds, millis};
 
 /// Action, actor, target and permission; an empty text is null.
 type Line = [String; 4];

@@ -7,27 +7,31 @@ use std::thread;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::harness::{Call, Reply, Server};
+use crate::harness::{Call, FOR_CONTACTS, Reply, Server};
 
 /// The documented contact.
 pub(super) const JOHN: &str =
     r#"{"alias":"john","msisdn":"4479000000001","meta":{"NAME":"John","CITY":"London"}}"#;
 
-/// A server and a key with every permission for contacts.
+/// A server and a key, in most tests with every permission for contacts.
 pub(super) struct Book {
     pub(super) server: Server,
-    key: String,
+    pub(super) key: String,
 }
 
 impl Book {
     pub(super) fn start() -> Self {
-        let server = Server::start();
-        let key = server.key(&[
-            "create:Contacts",
-            "read:Contacts",
-            "update:Contacts",
-            "delete:Contacts",
-        ]);
+        Self::start_with(&[])
+    }
+
+    /// Starts the server with more arguments.
+    pub(super) fn start_with(arguments: &[&str]) -> Self {
+        Self::of(Server::start_with(arguments), FOR_CONTACTS)
+    }
+
+    /// The book of a server, and a key with these permissions.
+    pub(super) fn of(server: Server, permissions: &[&str]) -> Self {
+        let key = server.key(permissions);
         Self { server, key }
     }
 

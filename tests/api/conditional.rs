@@ -104,7 +104,7 @@ fn a_tag_never_comes_back_even_if_the_values_do() {
 fn a_tag_never_comes_back_among_changes_of_one_moment() {
     let book = Book::start();
     let id = book.contact(JOHN);
-    // Two values by turns, from many sides: states return within a millisecond.
+    // Two values alternately, from many sides: states return within a millisecond.
     let replies: Vec<Reply> = together(|client| {
         let body = format!(r#"{{"msisdn":"1555000000{}"}}"#, client % 2);
         let change = |_| book.change("PATCH", &id, &body);

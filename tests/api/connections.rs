@@ -1,32 +1,34 @@
-//! What strangers do with connections: nothing of it holds one for ever.
+//! What strangers do with connections: nothing of it holds one for ever. The
+//! servers have short limits; a test that ends in time has seen them act.
 
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::harness::Server;
+use crate::harness::{Server, until};
 
-/// Writes until the server has ended the connection, and says after how long.
-fn pour(server: &Server, head: &str) -> Duration {
+/// What a limit of a tenth of this may take here; less than any default.
+const SOON: Duration = Duration::from_secs(4);
+
+/// Writes until the server has ended the connection.
+fn pour(server: &Server, head: &str) {
     let mut stream = server.connect();
-    stream
-        .set_write_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
     stream.write_all(head.as_bytes()).unwrap();
     let begun = Instant::now();
     let chunk = format!("2000\r\n{}\r\n", "x".repeat(0x2000));
-    while begun.elapsed() < Duration::from_secs(15) {
+    while begun.elapsed() < SOON {
         match stream.write_all(chunk.as_bytes()) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("neither read nor ended"),
-            Err(_) => return begun.elapsed(),
+            Err(_) => return,
         }
     }
-    panic!("still read after 15 s");
+    panic!("still read after {SOON:?}");
 }
 
 #[test]
 fn an_endless_body_behind_a_refusal_is_not_read() {
-    let server = Server::start();
+    let server = Server::start_with(&["--limit", "refused=100ms"]);
     for path in ["/nowhere", "/contacts", "/healthz"] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
         pour(&server, &head);
@@ -54,7 +56,7 @@ fn a_refusal_before_the_body_is_read_says_that_it_closes() {
 
 #[test]
 fn a_second_head_that_never_ends_is_cut_off() {
-    let server = Server::start();
+    let server = Server::start_with(&["--limit", "idle=400ms"]);
     let mut stream = server.connect();
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -71,25 +73,22 @@ fn a_second_head_that_never_ends_is_cut_off() {
     // A reset is an end as well; only a time-out would not be.
     let ended = stream.read_to_end(&mut more);
     let timed_out = ended.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-    assert!(
-        !timed_out && begun.elapsed() < Duration::from_secs(25),
-        "the connection ends"
-    );
+    assert!(!timed_out && begun.elapsed() < SOON, "the connection ends");
     assert!(more.is_empty(), "half a head has no answer");
 }
 
 #[test]
 fn a_first_head_that_never_ends_is_cut_off() {
-    let server = Server::start();
+    let server = Server::start_with(&["--limit", "head_wait=400ms"]);
     let begun = Instant::now();
     let answer = server.raw(b"GET /healthz HTTP/1.1\r\nHost:");
-    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert!(begun.elapsed() < SOON);
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 #[test]
 fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
-    let server = Server::start();
+    let server = Server::start_with(&["--limit", "idle=400ms"]);
     let key = server.key(&["create:Contacts", "read:Contacts"]);
     let meta = "x".repeat(16_000);
     let contacts: Vec<String> = (0..400)
@@ -113,11 +112,13 @@ fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
         .write_all(format!("{list} {key}\r\n\r\n").as_bytes())
         .unwrap();
     // Six megabytes are more than the sockets' buffers: the server is left with some.
-    std::thread::sleep(Duration::from_secs(23));
-    let mut answer = Vec::new();
-    let ended = stream.read_to_end(&mut answer);
-    let reset = ended.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
+    let begun = Instant::now();
+    let ended = until(|| stream.take_error().unwrap());
+    assert!(begun.elapsed() < SOON);
+    let reset = ended.kind() == ErrorKind::ConnectionReset;
     assert!(reset, "nothing of it is kept for the client");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
     assert!(
         answer.len() < 6_000_000,

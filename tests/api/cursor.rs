@@ -8,8 +8,9 @@ use std::thread;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
+use crate::book::Book;
 use crate::harness::agent;
-use crate::list::{Book, contact, texts};
+use crate::list::{contact, texts};
 
 const SORTS: [&str; 6] = [
     "sortField=created_on&sortDir=ASC",
@@ -23,7 +24,7 @@ const UNKNOWN: &str = "Parameter cursor does not belong to this list";
 
 /// 21 contacts: three full pages of 7, four numbers among them.
 fn filled() -> Book {
-    let book = Book::open();
+    let book = Book::start();
     let body = |number: usize| {
         let alias = format!("{}{number}é", ["b", "a", "Z", "😀"][number % 4]);
         contact(
@@ -63,14 +64,14 @@ fn ids(pages: &[Value]) -> Vec<String> {
 
 #[test]
 fn a_page_by_cursor_has_next_in_place_of_offset_and_total() {
-    let book = Book::open();
-    let empty = book.get("cursor=");
+    let book = Book::start();
+    let empty = book.page("cursor=");
     assert_snapshot!(format!("{} {}", empty.status, empty.body), @r#"200 {"success":true,"records":[],"limit":10,"next":null}"#);
     book.fill([
         contact("john", "4479000000001"),
         contact("jane", "4479000000001"),
     ]);
-    let page = book.get("cursor=&limit=1");
+    let page = book.page("cursor=&limit=1");
     let json = page.json();
     let record = json["records"][0].to_string();
     assert_eq!(json["records"], book.list("limit=1")["records"]);
@@ -158,7 +159,7 @@ fn a_page_can_be_asked_for_again() {
     let book = filled();
     let cursor = next(&book.list("cursor=&limit=7")).unwrap();
     let query = format!("limit=7&cursor={cursor}");
-    assert_eq!(book.get(&query).body, book.get(&query).body);
+    assert_eq!(book.page(&query).body, book.page(&query).body);
 }
 
 #[test]
@@ -202,7 +203,7 @@ fn a_cursor_of_another_list_is_refused() {
         for other in lists {
             let query = format!("{other}&cursor={cursor}");
             if other == of {
-                assert_eq!(book.get(&query).status, 200, "{of}");
+                assert_eq!(book.page(&query).status, 200, "{of}");
             } else {
                 book.refused(&query, UNKNOWN);
             }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::list::{Book, contact, texts};
+use crate::book::Book;
+use crate::list::{contact, texts};
 
 /// A query from decoded parameters.
 pub(super) fn query(parameters: &[(&str, &str)]) -> String {
@@ -23,7 +24,7 @@ impl Book {
 
 /// A book whose contacts all have one number.
 fn named(aliases: &[&str]) -> Book {
-    let book = Book::open();
+    let book = Book::start();
     book.fill(aliases.iter().map(|alias| contact(alias, "4479000000001")));
     book
 }
@@ -47,7 +48,7 @@ fn alias_finds_the_one_contact_of_exactly_this_alias() {
 
 #[test]
 fn msisdn_finds_a_number_however_it_is_written() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill([
         contact("a", "4479000000001"),
         contact("b", "+44 79 000 000 001"),
@@ -97,7 +98,7 @@ fn alias_prefix_compares_from_the_first_character_exactly() {
 
 #[test]
 fn search_finds_a_part_of_alias_or_number() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill([
         contact("1234", "4479000000001"),
         contact("John 44", "1234567"),
@@ -149,7 +150,7 @@ fn a_search_for_what_no_contact_holds_finds_none() {
 
 #[test]
 fn filters_hold_all_at_once() {
-    let book = Book::open();
+    let book = Book::start();
     let body = |alias: &str, msisdn: &str, meta: Value| json!({"alias": alias, "msisdn": msisdn, "meta": meta});
     book.fill([
         body("ann", "1111111", json!({"A": 1, "B": "x"})),
@@ -183,7 +184,7 @@ fn filters_hold_all_at_once() {
 
 #[test]
 fn values_that_no_contact_could_have_are_refused() {
-    let book = Book::open();
+    let book = Book::start();
     let alias_long = "é".repeat(129);
     let characters = "Alias contains characters that are not allowed";
     let format = "Msisdn must be a phone number in international format";
@@ -266,7 +267,7 @@ fn bytes_that_are_no_text_find_no_contact() {
     let book = named(&["\u{fffd}", "x\u{fffd}y"]);
     book.finds(&[("search", "\u{fffd}")], &["x\u{fffd}y", "\u{fffd}"]);
     for bytes in ["alias=%FF", "alias=x%FFy", "aliasPrefix=x%C3", "search=%FF"] {
-        let reply = book.get(bytes);
+        let reply = book.page(bytes);
         assert!(!reply.body.contains('\u{fffd}'), "{bytes}: {}", reply.body);
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::book::Book;
 use crate::filter::query;
-use crate::list::{Book, contact};
+use crate::list::contact;
 
 fn with_meta(alias: &str, meta: &str) -> Value {
     json!({"alias": alias, "msisdn": "4479000000001", "meta": serde_json::from_str::<Value>(meta).unwrap()})
@@ -11,7 +12,7 @@ fn with_meta(alias: &str, meta: &str) -> Value {
 
 #[test]
 fn meta_finds_strings_exactly() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill([
         with_meta("a", r#"{"CITY":"London"}"#),
         with_meta("b", r#"{"CITY":"london"}"#),
@@ -41,7 +42,7 @@ fn meta_finds_strings_exactly() {
 
 #[test]
 fn meta_finds_numbers_as_numbers() {
-    let book = Book::open();
+    let book = Book::start();
     for (alias, number) in [
         ("a", "1"),
         ("b", "1.0"),
@@ -83,7 +84,7 @@ fn meta_finds_numbers_as_numbers() {
 
 #[test]
 fn meta_tells_numbers_of_any_size_apart() {
-    let book = Book::open();
+    let book = Book::start();
     let numbers = [
         "18446744073709551615",
         "18446744073709551614",
@@ -112,7 +113,7 @@ fn meta_tells_numbers_of_any_size_apart() {
 
 #[test]
 fn meta_finds_true_false_and_null_by_word() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill(
         [
             "true", "false", "null", "\"true\"", "\"null\"", "1", "0", "[]", "{}",
@@ -132,7 +133,7 @@ fn meta_finds_true_false_and_null_by_word() {
 
 #[test]
 fn a_name_in_meta_may_have_any_character() {
-    let book = Book::open();
+    let book = Book::start();
     let names = [
         "a.b", "a b", " ", "\"", "a\"b", "'", "\\", "\\\\", "a\\nb", "\n", "$", "$.a", "[0]",
         "a[0]", "é", "e\u{301}", "😀", ".", "%", "_", "*", "#", "a=b", "a&b", "a+b", "NAME",
@@ -152,7 +153,7 @@ fn a_name_in_meta_may_have_any_character() {
 
 #[test]
 fn sixteen_names_of_meta_are_the_most() {
-    let book = Book::open();
+    let book = Book::start();
     let members: Vec<String> = (0..17).map(|number| format!(r#""{number}":"x""#)).collect();
     book.fill([with_meta("all", &format!("{{{}}}", members.join(",")))]);
     let names: Vec<String> = (0..17).map(|number| format!("meta.{number}")).collect();
@@ -167,7 +168,7 @@ fn sixteen_names_of_meta_are_the_most() {
 
 #[test]
 fn a_number_with_white_space_around_it_is_a_text() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill([
         with_meta("number", r#"{"N":1}"#),
         with_meta("text", r#"{"N":" 1"}"#),
@@ -180,7 +181,7 @@ fn a_number_with_white_space_around_it_is_a_text() {
 
 #[test]
 fn meta_finds_a_number_by_the_digits_that_were_sent() {
-    let book = Book::open();
+    let book = Book::start();
     let numbers = [
         "0.1",
         "51.507351",
@@ -203,7 +204,7 @@ fn meta_finds_a_number_by_the_digits_that_were_sent() {
 
 #[test]
 fn a_whole_number_may_be_asked_for_with_decimals_whatever_its_size() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill([with_meta("large", r#"{"N":9007199254740993}"#)]);
     book.finds(&[("meta.N", "9007199254740993")], &["large"]);
     book.finds(&[("meta.N", "9007199254740992.0")], &[]);

@@ -9,8 +9,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
+use crate::book::Book;
 use crate::filter::query;
-use crate::list::{Book, texts};
+use crate::list::texts;
 
 const CONTACTS: usize = 60;
 const ALIAS: &str = "[aAbB1é%_'\\\\ ]{1,4}";
@@ -235,7 +236,7 @@ fn walk(book: &Book, question: &Question) -> Vec<String> {
 
 #[test]
 fn a_list_finds_exactly_what_a_model_in_memory_finds() {
-    let book = Book::open();
+    let book = Book::start();
     let config = Config {
         cases: 300,
         failure_persistence: None,

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::book::{assert_refused, invalid, together};
-use crate::harness::{Call, Reply, Server, WAIT_MAX};
+use crate::harness::{Call, FOR_CONTACTS, FOR_GROUPS, Reply, Server, WAIT_MAX};
 
 const PATH: &str = "/addressbook/groups";
 const GROUPS_MAX: usize = 1000;
@@ -22,16 +22,7 @@ pub(super) struct Groups {
 impl Groups {
     pub(super) fn start() -> Self {
         let server = Server::start();
-        let key = server.key(&[
-            "create:Contacts",
-            "read:Contacts",
-            "update:Contacts",
-            "delete:Contacts",
-            "create:Groups",
-            "read:Groups",
-            "update:Groups",
-            "delete:Groups",
-        ]);
+        let key = server.key(&[FOR_CONTACTS, FOR_GROUPS].concat());
         Self { server, key }
     }
 

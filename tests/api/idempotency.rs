@@ -4,29 +4,13 @@ use std::collections::HashSet;
 
 use insta::assert_snapshot;
 
-use crate::book::together;
-use crate::harness::{Reply, Server};
+use crate::book::{Book, together};
+use crate::harness::Reply;
 
 const CONTACT: &str = r#"{"alias":"john","msisdn":"15550000000"}"#;
 
-struct Client {
-    server: Server,
-    key: String,
-}
-
-impl Client {
-    fn start() -> Self {
-        let server = Server::start();
-        let key = server.key(&[
-            "create:Contacts",
-            "update:Contacts",
-            "delete:Contacts",
-            "read:Contacts",
-        ]);
-        Self { server, key }
-    }
-
-    fn send(&self, method: &str, path: &str, name: &str, body: &str) -> Reply {
+impl Book {
+    fn send_as(&self, method: &str, path: &str, name: &str, body: &str) -> Reply {
         self.server
             .call(method, path)
             .key(&self.key)
@@ -49,39 +33,39 @@ fn assert_replay(first: &Reply, again: &Reply) {
 
 #[test]
 fn a_retried_create_answers_the_same_bytes_and_stores_once() {
-    let client = Client::start();
-    let first = client.send("POST", "/contacts", "first", CONTACT);
+    let book = Book::start();
+    let first = book.send_as("POST", "/contacts", "first", CONTACT);
     assert_eq!(first.status, 200);
     // Both paths are one call.
     for path in ["/contacts", "/addressbook/contacts"] {
-        assert_replay(&first, &client.send("POST", path, "first", CONTACT));
+        assert_replay(&first, &book.send_as("POST", path, "first", CONTACT));
     }
-    assert_eq!(client.server.stored(), 1);
-    let other = client.send("POST", "/contacts", "second", CONTACT);
+    assert_eq!(book.server.stored(), 1);
+    let other = book.send_as("POST", "/contacts", "second", CONTACT);
     assert_eq!(other.message(), "Alias already exists");
 }
 
 #[test]
-fn a_refusal_of_the_database_is_remembered_as_well() {
-    let client = Client::start();
-    assert_eq!(client.server.create(&client.key, CONTACT).status, 200);
-    let taken = client.send("POST", "/contacts", "taken", CONTACT);
+fn a_refusal_of_the_database_is_stored_as_well() {
+    let book = Book::start();
+    assert_eq!(book.server.create(&book.key, CONTACT).status, 200);
+    let taken = book.send_as("POST", "/contacts", "taken", CONTACT);
     assert_eq!(taken.message(), "Alias already exists");
-    let deleted = client
+    let deleted = book
         .server
         .call("DELETE", "/contacts/15550000000")
-        .key(&client.key)
+        .key(&book.key)
         .send();
     assert_eq!(deleted.status, 200);
-    assert_replay(&taken, &client.send("POST", "/contacts", "taken", CONTACT));
-    assert_eq!(client.server.stored(), 0);
+    assert_replay(&taken, &book.send_as("POST", "/contacts", "taken", CONTACT));
+    assert_eq!(book.server.stored(), 0);
 }
 
 #[test]
 fn a_retried_put_answers_its_first_outcome_and_entity_tag() {
-    let client = Client::start();
+    let book = Book::start();
     let body = r#"{"msisdn":"15550000000"}"#;
-    let first = client.send("PUT", "/contacts/alias/john", "put", body);
+    let first = book.send_as("PUT", "/contacts/alias/john", "put", body);
     assert!(
         first.body.ends_with(r#""outcome":"created"}"#),
         "{}",
@@ -90,23 +74,26 @@ fn a_retried_put_answers_its_first_outcome_and_entity_tag() {
     assert_eq!(first.header("etag").len(), 34);
     assert_replay(
         &first,
-        &client.send("PUT", "/contacts/alias/john", "put", body),
+        &book.send_as("PUT", "/contacts/alias/john", "put", body),
     );
-    let fresh = client.send("PUT", "/contacts/alias/john", "another", body);
+    let fresh = book.send_as("PUT", "/contacts/alias/john", "another", body);
     assert!(fresh.body.ends_with(r#""outcome":"unchanged"}"#));
 }
 
 #[test]
 fn a_retried_bulk_answers_the_same_bytes_and_stores_once() {
-    let client = Client::start();
+    let book = Book::start();
     let body = r#"{"contacts":[{"alias":"a","msisdn":"15550000000"},{"alias":"b"},{"alias":"a","msisdn":"15550000000"}]}"#;
-    let first = client.send("POST", "/contacts/bulk", "bulk", body);
+    let first = book.send_as("POST", "/contacts/bulk", "bulk", body);
     assert_eq!(first.json()["summary"]["created"], 1);
-    assert_replay(&first, &client.send("POST", "/contacts/bulk", "bulk", body));
-    assert_eq!(client.server.stored(), 1);
+    assert_replay(
+        &first,
+        &book.send_as("POST", "/contacts/bulk", "bulk", body),
+    );
+    assert_eq!(book.server.stored(), 1);
     let dry = r#"{"dryRun":true,"contacts":[{"alias":"dry","msisdn":"15550000000"}]}"#;
     for _ in 0..2 {
-        let answer = client.send("POST", "/contacts/bulk", "dry", dry);
+        let answer = book.send_as("POST", "/contacts/bulk", "dry", dry);
         assert_eq!(
             answer.header("idempotency-replayed"),
             "",
@@ -114,115 +101,115 @@ fn a_retried_bulk_answers_the_same_bytes_and_stores_once() {
         );
         assert_eq!(answer.json()["summary"]["created"], 1);
     }
-    assert_eq!(client.server.stored(), 1);
+    assert_eq!(book.server.stored(), 1);
 }
 
 #[test]
 fn another_request_under_the_same_name_is_refused() {
-    let client = Client::start();
+    let book = Book::start();
     assert_eq!(
-        client.send("POST", "/contacts", "name", CONTACT).status,
+        book.send_as("POST", "/contacts", "name", CONTACT).status,
         200
     );
-    let other_body = client.send(
+    let other_body = book.send_as(
         "POST",
         "/contacts",
         "name",
         r#"{"alias":"jane","msisdn":"15550000000"}"#,
     );
     assert_snapshot!(other_body.redacted(), @r#"422 {"success":false,"error":{"name":"IdempotencyError","statusCode":422,"message":"Idempotency-Key was used for another request"}}"#);
-    let other_call = client.send("PUT", "/contacts/alias/john", "name", CONTACT);
+    let other_call = book.send_as("PUT", "/contacts/alias/john", "name", CONTACT);
     assert_eq!(other_call.status, 422);
-    let other_condition = client
+    let other_condition = book
         .server
         .call("PUT", "/contacts/alias/john")
-        .key(&client.key)
+        .key(&book.key)
         .header("Idempotency-Key", "name")
         .header("If-None-Match", "*")
         .json(CONTACT)
         .send();
     assert_eq!(other_condition.status, 422);
-    assert_eq!(client.server.stored(), 1);
+    assert_eq!(book.server.stored(), 1);
 }
 
 #[test]
 fn names_belong_to_the_api_key() {
-    let client = Client::start();
+    let book = Book::start();
     assert_eq!(
-        client.send("POST", "/contacts", "name", CONTACT).status,
+        book.send_as("POST", "/contacts", "name", CONTACT).status,
         200
     );
-    let other = Client {
-        key: client.server.key(&["create:Contacts"]),
-        ..client
+    let other = Book {
+        key: book.server.key(&["create:Contacts"]),
+        ..book
     };
-    let reply = other.send("POST", "/contacts", "name", CONTACT);
+    let reply = other.send_as("POST", "/contacts", "name", CONTACT);
     assert_eq!(reply.message(), "Alias already exists");
     assert_eq!(reply.header("idempotency-replayed"), "");
 }
 
 #[test]
 fn a_name_is_1_to_255_visible_ascii_characters() {
-    let client = Client::start();
+    let book = Book::start();
     let (longest, longer) = ("x".repeat(255), "x".repeat(256));
     for (name, alias) in [("!", "a"), (longest.as_str(), "b")] {
         let body = CONTACT.replace("john", alias);
-        assert_eq!(client.send("POST", "/contacts", name, &body).status, 200);
+        assert_eq!(book.send_as("POST", "/contacts", name, &body).status, 200);
     }
     for name in ["", "a b", "é", &longer] {
-        let reply = client.send("POST", "/contacts", name, CONTACT);
+        let reply = book.send_as("POST", "/contacts", name, CONTACT);
         assert_eq!(
             reply.message(),
             "Idempotency-Key must be 1 to 255 visible ASCII characters, once",
             "{name:?}"
         );
     }
-    let twice = client.server.call("POST", "/contacts").key(&client.key);
+    let twice = book.server.call("POST", "/contacts").key(&book.key);
     let twice = twice
         .header("Idempotency-Key", "a")
         .header("Idempotency-Key", "a");
     assert_eq!(twice.json(CONTACT).send().status, 400);
-    assert_eq!(client.server.stored(), 2);
+    assert_eq!(book.server.stored(), 2);
 }
 
 #[test]
 fn what_is_wrong_before_the_database_may_be_mended_under_the_same_name() {
-    let client = Client::start();
+    let book = Book::start();
     assert_eq!(
-        client.send("POST", "/contacts", "name", "{}").message(),
+        book.send_as("POST", "/contacts", "name", "{}").message(),
         "Alias is required"
     );
     assert_eq!(
-        client.send("POST", "/contacts", "name", CONTACT).status,
+        book.send_as("POST", "/contacts", "name", CONTACT).status,
         200
     );
 }
 
 #[test]
 fn of_32_retries_at_once_one_writes_and_all_answer_alike() {
-    let client = Client::start();
-    let replies = together(|_| client.send("POST", "/contacts", "at-once", CONTACT));
+    let book = Book::start();
+    let replies = together(|_| book.send_as("POST", "/contacts", "at-once", CONTACT));
     let bodies: HashSet<&str> = replies.iter().map(|reply| reply.body.as_str()).collect();
     assert_eq!(bodies.len(), 1);
     let fresh = replies
         .iter()
         .filter(|reply| reply.header("idempotency-replayed").is_empty());
     assert_eq!(fresh.count(), 1);
-    assert_eq!(client.server.stored(), 1);
+    assert_eq!(book.server.stored(), 1);
 }
 
 #[test]
 fn a_day_later_the_name_is_free_and_the_answer_gone() {
-    let client = Client::start();
+    let book = Book::start();
     assert_eq!(
-        client.send("POST", "/contacts", "name", CONTACT).status,
+        book.send_as("POST", "/contacts", "name", CONTACT).status,
         200
     );
     let day_ms = 24 * 60 * 60 * 1000;
-    let file = client.server.open_file();
+    let file = book.server.open_file();
     let age = "UPDATE idempotency SET created_on = created_on - ?1";
     assert_eq!(file.execute(age, [day_ms]).unwrap(), 1);
-    let again = client.send("POST", "/contacts", "name", CONTACT);
+    let again = book.send_as("POST", "/contacts", "name", CONTACT);
     assert_eq!(again.message(), "Alias already exists");
     assert_eq!(
         file.execute(age, [day_ms]).unwrap(),
@@ -230,7 +217,7 @@ fn a_day_later_the_name_is_free_and_the_answer_gone() {
         "one for the one name"
     );
     assert_eq!(
-        client.send("POST", "/contacts", "another", CONTACT).status,
+        book.send_as("POST", "/contacts", "another", CONTACT).status,
         400
     );
     let left: Vec<String> = file
@@ -245,15 +232,15 @@ fn a_day_later_the_name_is_free_and_the_answer_gone() {
 
 #[test]
 fn a_key_that_lost_its_permission_gets_no_replay() {
-    let client = Client::start();
+    let book = Book::start();
     assert_eq!(
-        client.send("POST", "/contacts", "name", CONTACT).status,
+        book.send_as("POST", "/contacts", "name", CONTACT).status,
         200
     );
     let narrow = "UPDATE api_keys SET permissions = 'read:Contacts'";
-    client.server.open_file().execute(narrow, []).unwrap();
+    book.server.open_file().execute(narrow, []).unwrap();
     assert_eq!(
-        client.send("POST", "/contacts", "name", CONTACT).status,
+        book.send_as("POST", "/contacts", "name", CONTACT).status,
         403
     );
 }

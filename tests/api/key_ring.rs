@@ -1,13 +1,12 @@
 //! A server with a key that may do everything; how the tests of keys make
 //! others, change them and read them back.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use addressbook::moment::Moment;
 use serde_json::{Value, json};
 
-use crate::harness::{Call, PERMISSIONS, Reply, Server, WAIT_MAX, id_of};
+use crate::harness::{Call, PERMISSIONS, Reply, Server, id_of};
 
 /// A server and a key with every permission.
 pub(super) struct Ring {
@@ -116,18 +115,6 @@ pub(super) fn millis(time: &Value) -> i64 {
     let moment = Moment::parse(text).unwrap();
     assert_eq!(moment.to_string(), text, "UTC with three decimals");
     moment.millis()
-}
-
-/// What `found` comes to have, asked until then.
-pub(super) fn until<T>(found: impl Fn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(begun.elapsed() < WAIT_MAX, "it never came");
-        sleep(Duration::from_millis(20));
-    }
 }
 
 /// The failure of a key that is not there.

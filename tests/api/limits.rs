@@ -6,8 +6,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::book::assert_refused;
-use crate::harness::{Reply, id_of};
-use crate::key_ring::{Ring, in_seconds, millis, test_from, until};
+use crate::harness::{Reply, id_of, until};
+use crate::key_ring::{Ring, in_seconds, millis, test_from};
 
 const NOT_FROM_HERE: (u16, &str, &str) = (
     403,

@@ -5,24 +5,10 @@ use std::fmt::Write;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, agent, redact};
-
-pub(super) const READ_AND_CREATE: [&str; 3] =
-    ["create:Contacts", "read:Contacts", "delete:Contacts"];
-
-/// A server with one key that may create, read and delete.
-pub(super) struct Book {
-    pub(super) server: Server,
-    pub(super) key: String,
-}
+use crate::book::Book;
+use crate::harness::{FOR_CONTACTS, Reply, Server, agent, redact};
 
 impl Book {
-    pub(super) fn open() -> Self {
-        let server = Server::start();
-        let key = server.key(&READ_AND_CREATE);
-        Self { server, key }
-    }
-
     /// Creates contacts one after the other; returns their records.
     pub(super) fn fill(&self, bodies: impl IntoIterator<Item = Value>) -> Vec<Value> {
         let agent = agent();
@@ -35,14 +21,14 @@ impl Book {
         bodies.into_iter().map(create).collect()
     }
 
-    pub(super) fn get(&self, query: &str) -> Reply {
+    pub(super) fn page(&self, query: &str) -> Reply {
         let path = format!("/addressbook/contacts?{query}");
         self.server.call("GET", &path).key(&self.key).send()
     }
 
     /// The answer to a list that must succeed.
     pub(super) fn list(&self, query: &str) -> Value {
-        let reply = self.get(query);
+        let reply = self.page(query);
         assert_eq!(reply.status, 200, "{query}: {}", reply.body);
         reply.json()
     }
@@ -54,7 +40,7 @@ impl Book {
 
     /// Asserts that a list is refused as a whole, and why.
     pub(super) fn refused(&self, query: &str, message: &str) {
-        let reply = self.get(query);
+        let reply = self.page(query);
         let found = (reply.status, reply.message());
         assert_eq!(found, (400, message.to_owned()), "{query}");
         assert_eq!(reply.json()["error"]["name"], "ValidationError", "{query}");
@@ -92,7 +78,7 @@ fn redacted(reply: &Reply) -> String {
 
 #[test]
 fn an_empty_address_book_is_an_empty_list() {
-    let book = Book::open();
+    let book = Book::start();
     for path in ["/addressbook/contacts", "/contacts"] {
         let reply = book.server.call("GET", path).key(&book.key).send();
         insta::allow_duplicates!(
@@ -104,7 +90,7 @@ fn an_empty_address_book_is_an_empty_list() {
 
 #[test]
 fn a_list_shows_each_contact_as_create_answered_it() {
-    let book = Book::open();
+    let book = Book::start();
     let created = book.fill([json!({"alias":"john","msisdn":"+44 79 0000 00001","meta":{"A":1}})]);
     for path in ["/addressbook/contacts", "/contacts"] {
         let reply = book.server.call("GET", path).key(&book.key).send();
@@ -117,18 +103,18 @@ fn a_list_shows_each_contact_as_create_answered_it() {
 
 #[test]
 fn include_meta_shows_the_metas_to_the_digit_and_in_their_order() {
-    let book = Book::open();
+    let book = Book::start();
     let meta = r#"{"z":1.0,"a":[1e400,123456789012345678901234567890],"A":"é😀","n":null}"#;
     let body = format!(r#"{{"alias":"john","msisdn":"4479000000001","meta":{meta}}}"#);
     assert_eq!(book.server.create(&book.key, body).status, 200);
-    let without = book.get("");
+    let without = book.page("");
     assert!(!without.body.contains("meta"), "{}", without.body);
-    let with_meta = book.get("include=meta").body;
+    let with_meta = book.page("include=meta").body;
     let expected = without
         .body
         .replace("}],", &format!(r#","meta":{meta}}}],"#));
     assert_eq!(with_meta, expected);
-    let by_cursor = book.get("include=meta&cursor=").body;
+    let by_cursor = book.page("include=meta&cursor=").body;
     assert!(
         by_cursor.contains(&format!(r#""meta":{meta}}}"#)),
         "{by_cursor}"
@@ -145,14 +131,14 @@ fn include_meta_shows_the_metas_to_the_digit_and_in_their_order() {
 
 #[test]
 fn a_contact_without_meta_is_listed_with_an_empty_one() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill([contact("john", "4479000000001")]);
     assert_eq!(book.list("include=meta")["records"][0]["meta"], json!({}));
 }
 
 #[test]
 fn a_list_begins_with_the_ten_oldest() {
-    let book = Book::open();
+    let book = Book::start();
     let created = book.fill(numbered(11));
     let list = book.list("");
     assert_eq!(list["records"], json!(created[..10]));
@@ -162,7 +148,7 @@ fn a_list_begins_with_the_ten_oldest() {
 
 #[test]
 fn every_sort_goes_both_ways_and_breaks_ties_by_id() {
-    let book = Book::open();
+    let book = Book::start();
     let created = book.fill([
         contact("b", "9000000"),
         contact("é", "1000000000"),
@@ -201,7 +187,7 @@ fn every_sort_goes_both_ways_and_breaks_ties_by_id() {
 
 #[test]
 fn limit_is_1_to_1000_and_written_in_digits() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill(numbered(1001));
     for (limit, records) in [("1", 1), ("2", 2), ("999", 999), ("1000", 1000), ("007", 7)] {
         let list = book.list(&format!("limit={limit}"));
@@ -235,7 +221,7 @@ fn limit_is_1_to_1000_and_written_in_digits() {
 
 #[test]
 fn offset_skips_and_beyond_the_end_nothing_is_left() {
-    let book = Book::open();
+    let book = Book::start();
     let created = book.fill(numbered(5));
     for offset in 0..=6_usize {
         let list = book.list(&format!("offset={offset}&limit=2"));
@@ -260,7 +246,7 @@ fn offset_skips_and_beyond_the_end_nothing_is_left() {
 
 #[test]
 fn total_counts_what_is_there_after_creates_deletes_and_refusals() {
-    let book = Book::open();
+    let book = Book::start();
     let check = |expected: i64| {
         assert_eq!(book.list("limit=1")["total"], expected);
         assert_eq!(book.list("aliasPrefix=contact")["total"], expected);
@@ -287,7 +273,7 @@ fn total_outlives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("book.db");
     let mut server = Server::start_on(&database);
-    let key = server.key(&READ_AND_CREATE);
+    let key = server.key(FOR_CONTACTS);
     let mut book = Book { server, key };
     book.fill(numbered(3));
     book.server.kill();
@@ -298,7 +284,7 @@ fn total_outlives_a_restart() {
 
 #[test]
 fn what_a_list_does_not_know_is_named() {
-    let book = Book::open();
+    let book = Book::start();
     let long = "x".repeat(65);
     for (query, message) in [
         ("colour=red", "Unknown parameter: colour"),
@@ -324,7 +310,7 @@ fn what_a_list_does_not_know_is_named() {
 
 #[test]
 fn a_sort_that_does_not_exist_is_refused() {
-    let book = Book::open();
+    let book = Book::start();
     for wrong in [
         "",
         "id",
@@ -348,10 +334,10 @@ fn a_sort_that_does_not_exist_is_refused() {
 
 #[test]
 fn head_answers_as_get_without_the_body() {
-    let book = Book::open();
+    let book = Book::start();
     book.fill(numbered(2));
     for query in ["limit=1", "cursor=&limit=1", "colour=red"] {
-        let get = book.get(query);
+        let get = book.page(query);
         let mut request = format!("HEAD /addressbook/contacts?{query} HTTP/1.1\r\nHost: x\r\n");
         write!(request, "Authorization: Bearer {}\r\n", book.key).unwrap();
         request.push_str("Connection: close\r\n\r\n");
@@ -372,7 +358,7 @@ fn head_answers_as_get_without_the_body() {
 
 #[test]
 fn a_list_needs_a_key_that_may_read() {
-    let book = Book::open();
+    let book = Book::start();
     let without = book.server.call("GET", "/addressbook/contacts").send();
     assert_eq!(
         (without.status, without.message().as_str()),

@@ -6,34 +6,31 @@ use std::thread;
 use insta::{allow_duplicates, assert_snapshot};
 use serde_json::{Value, json};
 
+use crate::book::Book;
 use crate::harness::{Reply, Server};
 
 const PATH: &str = "/addressbook/optouts";
 const CLIENTS: usize = 64;
 
-struct Book {
-    server: Server,
-    key: String,
+/// What the tests of opt-outs do.
+const PERMISSIONS: [&str; 5] = [
+    "create:Optouts",
+    "read:Optouts",
+    "delete:Optouts",
+    "create:Contacts",
+    "delete:Contacts",
+];
+
+fn book() -> Book {
+    Book::of(Server::start(), &PERMISSIONS)
 }
 
 impl Book {
-    fn open() -> Self {
-        let server = Server::start();
-        let key = server.key(&[
-            "create:Optouts",
-            "read:Optouts",
-            "delete:Optouts",
-            "create:Contacts",
-            "delete:Contacts",
-        ]);
-        Self { server, key }
-    }
-
     fn opt_out(&self, msisdn: &str) -> Reply {
-        self.send(&json!({"msisdn": msisdn}).to_string())
+        self.opt_out_by(&json!({"msisdn": msisdn}).to_string())
     }
 
-    fn send(&self, body: &str) -> Reply {
+    fn opt_out_by(&self, body: &str) -> Reply {
         self.server
             .call("POST", PATH)
             .key(&self.key)
@@ -41,18 +38,18 @@ impl Book {
             .send()
     }
 
-    fn list(&self, query: &str) -> Reply {
+    fn optouts(&self, query: &str) -> Reply {
         let path = format!("{PATH}?{query}");
         self.server.call("GET", &path).key(&self.key).send()
     }
 
-    fn delete(&self, msisdn: &str) -> Reply {
+    fn opt_in(&self, msisdn: &str) -> Reply {
         let path = format!("{PATH}/{msisdn}");
         self.server.call("DELETE", &path).key(&self.key).send()
     }
 
-    fn listed(&self, query: &str) -> Vec<String> {
-        let reply = self.list(query);
+    fn opted_out(&self, query: &str) -> Vec<String> {
+        let reply = self.optouts(query);
         assert_eq!(reply.status, 200, "{query}: {}", reply.body);
         let list = reply.json();
         let records = list["records"].as_array().unwrap();
@@ -89,17 +86,17 @@ fn redacted(reply: &Reply) -> String {
 
 #[test]
 fn the_three_documented_calls_answer_to_the_letter() {
-    let book = Book::open();
-    let empty = book.list("").body;
+    let book = book();
+    let empty = book.optouts("").body;
     assert_snapshot!(empty, @r#"{"success":true,"records":[],"offset":0,"limit":10,"total":0}"#);
     let created = book.opt_out("4479000000001");
     assert_snapshot!(redacted(&created), @r#"200 {"success":true,"record":{"msisdn":"4479000000001","created_on":"[time]"}}"#);
-    let list = book.list("");
+    let list = book.optouts("");
     assert_snapshot!(redacted(&list), @r#"200 {"success":true,"records":[{"msisdn":"4479000000001","created_on":"[time]"}],"offset":0,"limit":10,"total":1}"#);
     assert_eq!(list.json()["records"][0], created.json()["record"]);
-    let deleted = book.delete("4479000000001");
+    let deleted = book.opt_in("4479000000001");
     assert_snapshot!(format!("{} {}", deleted.status, deleted.body), @r#"200 {"success":true}"#);
-    assert_eq!(book.list("").body, empty);
+    assert_eq!(book.optouts("").body, empty);
     for reply in [created, list, deleted] {
         assert_eq!(reply.header("content-type"), "application/json");
     }
@@ -107,9 +104,9 @@ fn the_three_documented_calls_answer_to_the_letter() {
 
 #[test]
 fn a_number_that_is_not_opted_out_cannot_be_taken_back() {
-    let book = Book::open();
+    let book = book();
     book.opt_out("4479000000001");
-    assert_eq!(book.delete("4479000000001").status, 200);
+    assert_eq!(book.opt_in("4479000000001").status, 200);
     for msisdn in [
         "4479000000001",
         "4479000000002",
@@ -118,7 +115,7 @@ fn a_number_that_is_not_opted_out_cannot_be_taken_back() {
         "%00",
         "%20",
     ] {
-        let reply = book.delete(msisdn);
+        let reply = book.opt_in(msisdn);
         allow_duplicates!(
             assert_snapshot!(format!("{} {}", reply.status, reply.body), @r#"404 {"success":false,"error":{"name":"NotFoundError","statusCode":404,"message":"Opt-out not found"}}"#)
         );
@@ -127,7 +124,7 @@ fn a_number_that_is_not_opted_out_cannot_be_taken_back() {
 
 #[test]
 fn numbers_are_normalised_on_their_way_in_and_out() {
-    let book = Book::open();
+    let book = book();
     for written in [
         "+44 (79) 000-000.001",
         "0044 79000000 001",
@@ -136,25 +133,25 @@ fn numbers_are_normalised_on_their_way_in_and_out() {
         let record = book.opt_out(written).json()["record"].clone();
         assert_eq!(record["msisdn"], "4479000000001", "{written}");
     }
-    assert_eq!(book.list("").json()["total"], 1);
-    assert_eq!(book.delete("+44%20(79)%20000-000.001").status, 200);
-    assert_eq!(book.list("").json()["total"], 0);
+    assert_eq!(book.optouts("").json()["total"], 1);
+    assert_eq!(book.opt_in("+44%20(79)%20000-000.001").status, 200);
+    assert_eq!(book.optouts("").json()["total"], 0);
 }
 
 #[test]
 fn opting_out_twice_answers_the_first_record() {
-    let book = Book::open();
+    let book = book();
     book.opted_out_in_order(&["4479000000001"]);
     let again = book.opt_out("+44 7900 0000 001");
     assert_snapshot!(format!("{} {}", again.status, again.body), @r#"200 {"success":true,"record":{"msisdn":"4479000000001","created_on":"2025-11-10T20:15:12.000Z"}}"#);
-    assert_eq!(book.list("").json()["total"], 1);
+    assert_eq!(book.optouts("").json()["total"], 1);
 }
 
 #[test]
 fn opting_out_again_after_taking_it_back_is_a_new_record() {
-    let book = Book::open();
+    let book = book();
     book.opted_out_in_order(&["4479000000001"]);
-    assert_eq!(book.delete("4479000000001").status, 200);
+    assert_eq!(book.opt_in("4479000000001").status, 200);
     let new = book.opt_out("4479000000001").json();
     let created_on = new["record"]["created_on"].as_str().unwrap();
     assert!(created_on > "2025-11-10T20:15:12.000Z", "{created_on}");
@@ -162,43 +159,46 @@ fn opting_out_again_after_taking_it_back_is_a_new_record() {
 
 #[test]
 fn the_list_begins_with_the_oldest() {
-    let book = Book::open();
+    let book = book();
     let order = ["90000000", "10000000", "50000000", "1000000000", "20000000"];
     book.opted_out_in_order(&order);
-    assert_eq!(book.listed(""), order);
+    assert_eq!(book.opted_out(""), order);
     for offset in 0..=6_usize {
-        let reply = book.list(&format!("offset={offset}&limit=2")).json();
+        let reply = book.optouts(&format!("offset={offset}&limit=2")).json();
         let frame = (&reply["offset"], &reply["limit"], &reply["total"]);
         assert_eq!(frame, (&json!(offset), &json!(2), &json!(5)));
         let expected = &order[offset.min(5)..(offset + 2).min(5)];
-        assert_eq!(book.listed(&format!("offset={offset}&limit=2")), expected);
+        assert_eq!(
+            book.opted_out(&format!("offset={offset}&limit=2")),
+            expected
+        );
     }
-    assert_eq!(book.delete("50000000").status, 200);
-    assert_eq!(book.listed("offset=2"), ["1000000000", "20000000"]);
+    assert_eq!(book.opt_in("50000000").status, 200);
+    assert_eq!(book.opted_out("offset=2"), ["1000000000", "20000000"]);
 }
 
 #[test]
 fn a_page_has_ten_unless_another_limit_is_asked_for() {
-    let book = Book::open();
+    let book = book();
     let msisdns: Vec<String> = (0..12)
         .map(|number| format!("44790000{number:03}"))
         .collect();
     for msisdn in &msisdns {
         assert_eq!(book.opt_out(msisdn).status, 200);
     }
-    assert_eq!(book.listed("").len(), 10);
+    assert_eq!(book.opted_out("").len(), 10);
     for (limit, records) in [("1", 1), ("11", 11), ("1000", 12)] {
-        assert_eq!(book.listed(&format!("limit={limit}")).len(), records);
+        assert_eq!(book.opted_out(&format!("limit={limit}")).len(), records);
     }
-    let mut all = book.listed("limit=1000");
+    let mut all = book.opted_out("limit=1000");
     all.sort();
     assert_eq!(all, msisdns);
-    assert_eq!(book.list("").json()["total"], 12);
+    assert_eq!(book.optouts("").json()["total"], 12);
 }
 
 #[test]
 fn a_list_refuses_what_it_does_not_know() {
-    let book = Book::open();
+    let book = book();
     let limit = "Parameter limit must be a whole number from 1 to 1000";
     let offset = "Parameter offset must be a whole number, 0 or more";
     for (query, message) in [
@@ -217,7 +217,7 @@ fn a_list_refuses_what_it_does_not_know() {
         ("limit=5&limit=5", "Duplicate parameter: limit"),
         ("colour=red&colour=red", "Duplicate parameter: colour"),
     ] {
-        let reply = book.list(query);
+        let reply = book.optouts(query);
         let found = (reply.status, reply.message());
         assert_eq!(found, (400, message.to_owned()), "{query}");
         assert_eq!(reply.json()["error"]["name"], "ValidationError");
@@ -226,7 +226,7 @@ fn a_list_refuses_what_it_does_not_know() {
 
 #[test]
 fn a_body_that_is_wrong_is_refused_with_its_reason() {
-    let book = Book::open();
+    let book = book();
     let required = "Msisdn is required";
     let format = "Msisdn must be a phone number in international format";
     for (body, message) in [
@@ -256,12 +256,12 @@ fn a_body_that_is_wrong_is_refused_with_its_reason() {
         (r#"["1234567"]"#, "Request body must be a JSON object"),
         (r#""1234567""#, "Request body must be a JSON object"),
     ] {
-        let reply = book.send(body);
+        let reply = book.opt_out_by(body);
         let found = (reply.status, reply.message());
         assert_eq!(found, (400, message.to_owned()), "{body}");
         assert_eq!(reply.json()["error"]["name"], "ValidationError");
     }
-    assert_eq!(book.list("").json()["total"], 0, "nothing was stored");
+    assert_eq!(book.optouts("").json()["total"], 0, "nothing was stored");
     for at_the_limit in ["1234567", "123456789012345"] {
         assert_eq!(book.opt_out(at_the_limit).status, 200);
     }
@@ -269,16 +269,19 @@ fn a_body_that_is_wrong_is_refused_with_its_reason() {
 
 #[test]
 fn an_opt_out_belongs_to_the_number_and_not_to_the_contact() {
-    let book = Book::open();
+    let book = book();
     let before_the_contact = book.opt_out("4479000000001").json()["record"].clone();
     let contact = r#"{"alias":"john","msisdn":"4479000000001"}"#;
     assert_eq!(book.server.create(&book.key, contact).status, 200);
     let path = "/contacts/4479000000001";
     let deleted = book.server.call("DELETE", path).key(&book.key).send();
     assert_eq!((deleted.status, book.server.stored()), (200, 0));
-    assert_eq!(book.list("").json()["records"], json!([before_the_contact]));
+    assert_eq!(
+        book.optouts("").json()["records"],
+        json!([before_the_contact])
+    );
     assert_eq!(book.server.create(&book.key, contact).status, 200);
-    assert_eq!(book.delete("4479000000001").status, 200);
+    assert_eq!(book.opt_in("4479000000001").status, 200);
     assert_eq!(book.server.stored(), 1, "the contact stays");
 }
 
@@ -304,7 +307,7 @@ fn each_call_needs_its_permission() {
 
 #[test]
 fn of_64_opt_outs_of_one_number_one_record_is_left() {
-    let book = Book::open();
+    let book = book();
     let barrier = Barrier::new(CLIENTS);
     let records: Vec<Value> = thread::scope(|scope| {
         let opt_out = || {
@@ -316,7 +319,7 @@ fn of_64_opt_outs_of_one_number_one_record_is_left() {
         let threads: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(opt_out)).collect();
         threads.into_iter().map(|one| one.join().unwrap()).collect()
     });
-    let list = book.list("").json();
+    let list = book.optouts("").json();
     assert_eq!(
         (&list["total"], &list["records"]),
         (&json!(1), &json!([records[0]]))
@@ -325,6 +328,6 @@ fn of_64_opt_outs_of_one_number_one_record_is_left() {
         records.iter().all(|record| *record == records[0]),
         "{records:?}"
     );
-    assert_eq!(book.delete("4479000000001").status, 200);
-    assert_eq!(book.list("").json()["total"], 0);
+    assert_eq!(book.opt_in("4479000000001").status, 200);
+    assert_eq!(book.optouts("").json()["total"], 0);
 }

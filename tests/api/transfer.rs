@@ -139,7 +139,7 @@ fn what_is_wrong_with_the_file_fails_it_whole() {
 
 #[test]
 fn the_head_is_checked_before_the_file_is_read() {
-    let book = Book::start();
+    let book = Book::start_with(&["--limit", "refused=100ms"]);
     let wanted = "Content-Type must be text/csv or application/x-ndjson, in UTF-8";
     for content_type in [
         "application/json",

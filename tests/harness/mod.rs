@@ -2,6 +2,7 @@
 //! called over real HTTP. Nothing is shared between two servers.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     reason = "each test binary uses its part; a broken harness may panic"
@@ -11,13 +12,29 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tempfile::{NamedTempFile, TempDir};
+
+mod call;
+
+pub use call::{Call, Reply, agent, redact, redact_everywhere};
 
 /// How long a test waits for anything before it fails.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// What `found` comes to have, asked until then.
+pub fn until<T>(found: impl Fn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < WAIT_MAX, "it never came");
+        sleep(Duration::from_millis(1));
+    }
+}
 
 /// Every permission, as the contract writes them.
 pub const PERMISSIONS: [&str; 16] = [
@@ -38,6 +55,11 @@ pub const PERMISSIONS: [&str; 16] = [
     "delete:ApiKeys",
     "read:Audit",
 ];
+
+/// What may be done to contacts.
+pub const FOR_CONTACTS: &[&str] = PERMISSIONS.split_at(4).0;
+/// What may be done to groups.
+pub const FOR_GROUPS: &[&str] = PERMISSIONS.split_at(4).1.split_at(4).0;
 
 /// The program, with an environment that holds none of its variables.
 pub fn program() -> Command {
@@ -73,6 +95,21 @@ pub fn make_key(database: &Path, permissions: &[&str], more: &[&str]) -> String 
 /// The id inside a token.
 pub fn id_of(token: &str) -> &str {
     &token[4..16]
+}
+
+/// Sends a signal to a process, by name.
+pub fn signal(pid: u32, name: &str) {
+    let kill = format!("kill -{name} {pid}");
+    let sent = Command::new("sh").args(["-c", &kill]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// The most memory that a process had so far: `VmHWM`, proc(5).
+pub fn peak_memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mut lines = status.lines();
+    let line = lines.find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// A server process; killed when dropped.
@@ -139,13 +176,7 @@ impl Server {
 
     /// Begins a call.
     pub fn call(&self, method: &str, path: &str) -> Call {
-        Call {
-            agent: agent(),
-            method: method.to_owned(),
-            url: format!("http://{}{path}", self.address),
-            headers: Vec::new(),
-            body: None,
-        }
+        Call::begin(method, format!("http://{}{path}", self.address))
     }
 
     /// Creates a contact by the documented call.
@@ -186,14 +217,7 @@ impl Server {
 
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(self.child.id(), name);
     }
 
     /// Waits for the process to end by itself.
@@ -251,152 +275,4 @@ impl Drop for Server {
             }
         }
     }
-}
-
-/// A client that keeps its connections and takes every status as an answer.
-pub fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .allow_non_standard_methods(true)
-        .timeout_global(Some(WAIT_MAX))
-        .build()
-        .into()
-}
-
-/// A call being put together.
-pub struct Call {
-    agent: ureq::Agent,
-    method: String,
-    url: String,
-    headers: Vec<(String, String)>,
-    body: Option<Vec<u8>>,
-}
-
-impl Call {
-    /// Uses the connections of another client.
-    pub fn by(mut self, agent: &ureq::Agent) -> Self {
-        self.agent = agent.clone();
-        self
-    }
-
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    pub fn key(self, token: &str) -> Self {
-        self.header("Authorization", &format!("Bearer {token}"))
-    }
-
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = Some(body.into());
-        self
-    }
-
-    pub fn json(self, body: impl Into<Vec<u8>>) -> Self {
-        self.header("Content-Type", "application/json").body(body)
-    }
-
-    /// Sends it, failing the test where no answer comes.
-    pub fn send(self) -> Reply {
-        self.try_send().unwrap()
-    }
-
-    /// Sends it.
-    pub fn try_send(self) -> Result<Reply, ureq::Error> {
-        let mut request = ureq::http::Request::builder()
-            .method(self.method.as_str())
-            .uri(&self.url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let response = match self.body {
-            Some(body) => self.agent.run(request.body(body.as_slice()).unwrap()),
-            None => self.agent.run(request.body(()).unwrap()),
-        };
-        Reply::read(response?)
-    }
-}
-
-/// An answer, read whole.
-#[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: ureq::http::HeaderMap,
-    pub body: String,
-}
-
-impl Reply {
-    fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Self, ureq::Error> {
-        Ok(Self {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: response.body_mut().read_to_string()?,
-        })
-    }
-
-    /// A header, or an empty text.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
-    }
-
-    /// The message of a failure whose envelope is whole.
-    pub fn message(&self) -> String {
-        let begins = r#"{"success":false,"error":{"name":""#;
-        assert!(self.body.starts_with(begins), "{}", self.body);
-        let body = self.json();
-        assert_eq!(body["error"]["statusCode"], self.status);
-        body["error"]["message"].as_str().unwrap().to_owned()
-    }
-
-    /// Status and body, the body's ids and times checked and then replaced.
-    pub fn redacted(&self) -> String {
-        format!("{} {}", self.status, redact(&self.body))
-    }
-}
-
-/// Replaces each contact id and its `created_on`, once they are what they claim:
-/// a UUID of version 7 and the millisecond inside it.
-pub fn redact(body: &str) -> String {
-    let mut redacted = body.to_owned();
-    let json: Value = serde_json::from_str(body).unwrap();
-    let record = &json["record"];
-    let (Some(id), Some(created_on)) = (record["id"].as_str(), record["created_on"].as_str())
-    else {
-        return redacted;
-    };
-    let uuid = uuid::Uuid::parse_str(id).unwrap();
-    assert_eq!(uuid.get_version_num(), 7);
-    assert_eq!(
-        uuid.hyphenated().to_string(),
-        id,
-        "lower case, with hyphens"
-    );
-    let millis = i64::try_from(uuid.as_u128() >> 80).unwrap();
-    let moment = addressbook::moment::Moment::from_millis(millis);
-    assert_eq!(moment.to_string(), created_on);
-    for (found, name) in [(id, "[id]"), (created_on, "[time]")] {
-        redacted = redacted.replace(found, name);
-    }
-    redacted
-}
-
-/// Replaces every UUID by `[id]` and every time by `[time]`.
-pub fn redact_everywhere(text: &str) -> String {
-    let pieces: Vec<&str> = text.split('"').collect();
-    let redacted: Vec<&str> = pieces
-        .into_iter()
-        .map(|piece| match piece.len() {
-            36 if uuid::Uuid::parse_str(piece).is_ok() => "[id]",
-            24 if piece.ends_with('Z') && piece.as_bytes()[10] == b'T' => "[time]",
-            _ => piece,
-        })
-        .collect();
-    redacted.join("\"")
 }

@@ -262,3 +262,15 @@ fn the_database_may_be_named_by_its_variable() {
         .unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), list(&database));
 }
+
+#[test]
+fn the_limits_of_tests_are_no_part_of_the_help_and_an_unknown_one_is_refused() {
+    let help = run(&["serve", "--help"]);
+    assert!(!String::from_utf8(help.stdout).unwrap().contains("--limit"));
+    for wrong in ["idle", "idle=soon", "patience=1s"] {
+        let output = run(&["serve", "--limit", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains("--limit"), "{errors}");
+    }
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{PERMISSIONS, Server, WAIT_MAX, agent, id_of, run};
+use crate::harness::{PERMISSIONS, Server, WAIT_MAX, agent, id_of, peak_memory_kib, run};
 
 const CLIENTS: usize = 8;
 /// How long a client goes on after the acknowledgement, to be refused.
@@ -257,14 +257,4 @@ fn many_keys_at_once_are_verified_within_bounds() {
     assert!(longest < Duration::from_secs(4), "{longest:?}");
     let peak_kib = peak_memory_kib(server.pid());
     assert!(peak_kib < 64 * 1024, "{peak_kib} KiB");
-}
-
-/// The largest resident memory so far: `VmHWM`, proc(5).
-fn peak_memory_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

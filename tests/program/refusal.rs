@@ -119,20 +119,20 @@ fn a_newer_address_book_whose_version_is_still_in_the_log() {
     connection
         .pragma_update(None, "user_version", 1000)
         .unwrap();
-    // As a crash leaves it: the file, and a log that was never moved into it.
+    // As a crash leaves it: the file, and a WAL that was never checkpointed.
     let crashed = directory.path().join("crashed");
     std::fs::create_dir(&crashed).unwrap();
     for name in ["book.db", "book.db-wal"] {
         std::fs::copy(directory.path().join(name), crashed.join(name)).unwrap();
     }
     let copy = crashed.join("book.db");
-    let (file, log) = (
+    let (file, wal) = (
         std::fs::read(&copy).unwrap(),
         std::fs::read(crashed.join("book.db-wal")).unwrap(),
     );
     assert!(refusal(&copy, "127.0.0.1:0").contains("has schema 1000, newer than"));
     assert_eq!(std::fs::read(&copy).unwrap(), file);
-    assert_eq!(std::fs::read(crashed.join("book.db-wal")).unwrap(), log);
+    assert_eq!(std::fs::read(crashed.join("book.db-wal")).unwrap(), wal);
 }
 
 #[test]

@@ -147,11 +147,11 @@ fn a_crash_in_the_middle_of_a_bulk_leaves_a_beginning_of_whole_transactions() {
 
 #[test]
 fn a_crash_in_the_middle_of_an_atomic_bulk_leaves_all_or_nothing() {
-    let log_has_grown = |server: &Server| {
-        let log = std::fs::metadata(server.database.with_extension("db-wal"));
-        log.is_ok_and(|log| log.len() > 100_000)
+    let wal_has_grown = |server: &Server| {
+        let wal = std::fs::metadata(server.database.with_extension("db-wal"));
+        wal.is_ok_and(|wal| wal.len() > 100_000)
     };
-    let stored = stored_of_a_killed_bulk(true, log_has_grown);
+    let stored = stored_of_a_killed_bulk(true, wal_has_grown);
     assert!(stored == 0 || stored == 10_000, "{stored}");
 }
 

@@ -70,10 +70,10 @@ fn a_stop_under_load_keeps_every_acknowledged_contact() {
     let begun = Instant::now();
     assert_eq!(server.wait().code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(9));
-    let log = std::fs::metadata(server.database.with_extension("db-wal"));
+    let wal = std::fs::metadata(server.database.with_extension("db-wal"));
     assert!(
-        log.map_or(0, |log| log.len()) == 0,
-        "the log is moved into the file"
+        wal.map_or(0, |wal| wal.len()) == 0,
+        "the WAL is checkpointed"
     );
     let stored = usize::try_from(server.stored()).unwrap();
     assert!(
@@ -127,7 +127,7 @@ fn another_process_on_the_file_does_not_hold_up_the_stop() {
     assert_eq!(
         server.stored(),
         1,
-        "the log that could not be moved is still beside the file"
+        "the WAL that could not be checkpointed is still beside the file"
     );
 }
 

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 
 use crate::fault::limited_to;
-use crate::harness::{Server, make_key, program};
+use crate::harness::{Server, make_key, peak_memory_kib, program, signal};
 use crate::transfer::{Desk, assert_summary, errors};
 
 const ROWS: usize = 20_000;
@@ -49,7 +49,7 @@ fn wait_for_rows(database: &Path) {
 
 #[test]
 fn a_killed_import_leaves_whole_batches_and_an_upsert_finishes_it() {
-    for signal in ["KILL", "TERM"] {
+    for name in ["KILL", "TERM"] {
         let desk = Desk::new();
         desk.write("in.csv", file_of(ROWS));
         desk.run_with(&["import", "-"], b"alias,msisdn\n");
@@ -57,14 +57,7 @@ fn a_killed_import_leaves_whole_batches_and_an_upsert_finishes_it() {
         // Half of the file comes, so that it is surely in its middle.
         let mut child = import_of_half(&desk);
         wait_for_rows(&database);
-        let kill = format!("kill -{signal} {}", child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(child.id(), name);
         assert!(!child.wait().unwrap().success());
         assert_beginning(&database);
         let rows = u64::try_from(stored(&database)).unwrap();
@@ -172,16 +165,6 @@ fn an_export_that_finds_no_room_is_refused_and_leaves_nothing() {
     );
 }
 
-/// The most memory that a process had, in KiB.
-fn peak_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 #[test]
 fn memory_does_not_grow_with_the_file() {
     let server = Server::start();
@@ -215,8 +198,8 @@ fn memory_does_not_grow_with_the_file() {
         assert_eq!(export.body.lines().count(), rows + 1);
     };
     round_trip(2_000);
-    let small = peak_kib(server.pid());
+    let small = peak_memory_kib(server.pid());
     round_trip(60_000);
-    let large = peak_kib(server.pid());
+    let large = peak_memory_kib(server.pid());
     assert!(large < small + 8 * 1024, "{small} KiB, then {large} KiB");
 }

@@ -9,17 +9,18 @@ use std::time::Duration;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, rt};
 
-use super::metrics::{Metrics, Stage};
-use crate::address::{AddressRanges, address_prefix, client_address};
-use crate::bucket::{Buckets, Level, Rate};
+use super::metrics::Stage;
+use super::state::State;
+use crate::address::{address_prefix, client_address};
+use crate::bucket::{Level, Rate};
 use crate::error::Error;
 use crate::event::{Action, NewEvent};
 use crate::key::{Credential, Grant};
-use crate::keyring::{Keyring, Verdict};
+use crate::keyring::Verdict;
 use crate::moment::Moment;
 use crate::permission::Permission;
-use crate::store::{Snapshot, Store};
-use crate::token::{KeyId, Token};
+use crate::store::Snapshot;
+use crate::token::Token;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Invalid keys from one address (IPv6: one /64): so many at once, then one a second.
@@ -27,8 +28,6 @@ const FAILURES: Rate = Rate {
     burst: 100,
     per_minute: 60,
 };
-/// Addresses, keys, and pairs of key and permission that are remembered.
-const REMEMBERED_MAX: usize = 10_000;
 /// What is written down of one key, or of one refused permission.
 const ONCE_A_MINUTE: Rate = Rate {
     burst: 1,
@@ -36,18 +35,6 @@ const ONCE_A_MINUTE: Rate = Rate {
 };
 /// The use of a key is written down when what is written is this old.
 const LAST_USE_AGE_MAX: Duration = Duration::from_secs(60);
-
-/// What every worker shares. Its parts are reached through `Allowed` alone.
-pub struct State {
-    store: Arc<Store>,
-    keyring: Keyring,
-    trusted_proxies: AddressRanges,
-    requests: Buckets<KeyId>,
-    failures: Buckets<IpAddr>,
-    uses: Buckets<KeyId>,
-    refusals: Buckets<(KeyId, Permission)>,
-    metrics: Metrics,
-}
 
 /// A request that was let in.
 pub(crate) struct Admitted {
@@ -65,35 +52,8 @@ pub(crate) struct RateUse {
 }
 
 impl State {
-    /// The state of a server of `store`, which believes `X-Forwarded-For` from
-    /// `trusted_proxies` alone.
-    pub fn new(store: Arc<Store>, trusted_proxies: AddressRanges) -> Self {
-        Self {
-            store,
-            keyring: Keyring::default(),
-            trusted_proxies,
-            requests: Buckets::new(REMEMBERED_MAX),
-            failures: Buckets::new(REMEMBERED_MAX),
-            uses: Buckets::new(REMEMBERED_MAX),
-            refusals: Buckets::new(REMEMBERED_MAX),
-            metrics: Metrics::default(),
-        }
-    }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
-    }
-
-    pub(crate) fn keyring(&self) -> &Keyring {
-        &self.keyring
-    }
-
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
     /// Lets a request in. Invalid keys are counted by address once it is clear
-    /// that they are invalid: a good key from a bad address_prefix passes.
+    /// that they are invalid: a good key from a bad address passes.
     pub(crate) async fn admit(&self, request: &HttpRequest) -> Result<Admitted, Error> {
         let address = self.client_address(request);
         let now = Moment::now();

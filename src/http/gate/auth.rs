@@ -11,7 +11,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 
-use super::admission::{Admitted, RateUse, State, whole_seconds};
+use super::admission::{Admitted, RateUse, whole_seconds};
+use super::state::State;
 use crate::error::Error;
 use crate::http::wire::envelope::{Refusal, refused_permission};
 use crate::key::Grant;
@@ -23,15 +24,16 @@ use crate::store::{Snapshot, Store};
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Lets a request with a good key through to the rest of its walk, which finds
+/// Lets a request with a good key through to the rest of its pipeline, which finds
 /// who was let in; answers any other.
 pub(crate) async fn authenticate(
     request: &HttpRequest,
     next: impl Future<Output = HttpResponse>,
 ) -> HttpResponse {
     let refused = |error| Refusal::Domain(error).answer();
-    let Some(state) = request.app_data::<web::Data<State>>() else {
-        return refused(Error::Internal);
+    let state = match State::of(request) {
+        Ok(state) => state,
+        Err(error) => return refused(error),
     };
     let admitted = match state.admit(request).await {
         Ok(admitted) => admitted,
@@ -144,8 +146,8 @@ impl<N> Allowed<N> {
         self.state.store()
     }
 
-    /// The state in which the key was read, to read points in it at once. Where
-    /// it was given up, a new one.
+    /// The state in which the key was read, for point lookups at once. Where it
+    /// was given up, a new one.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
         match self.snapshot.take() {
             Some(snapshot) => Ok(snapshot),
@@ -175,7 +177,7 @@ impl<N: Need> FromRequest for Allowed<N> {
         let extensions = request.extensions();
         let found = extensions
             .get::<Rc<Admitted>>()
-            .zip(request.app_data::<web::Data<State>>());
+            .zip(State::of(request).ok());
         let Some((admitted, state)) = found else {
             log::error!("a handler that needs a key stands on a route without a key check");
             return ready(Err(Refusal::Domain(Error::Internal)));

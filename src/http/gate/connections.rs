@@ -17,35 +17,35 @@ use actix_web::rt;
 use actix_web::web::Bytes;
 use socket2::SockRef;
 
-/// From an answer to the end of the next head: what keep-alive grants, and the
-/// time for a head.
-const IDLE_MAX: Duration = Duration::from_secs(20);
-/// From an answer that refuses a body to the end of the connection.
-const REFUSED_MAX: Duration = Duration::from_secs(1);
-/// Bytes of an answer that a client has [`IDLE_MAX`] to take.
+use super::limits::Limits;
+
+/// Bytes of an answer that a client has the limit `idle` to take.
 const SLICE_BYTES_MAX: usize = 64 * 1024;
-/// How often overdue connections are looked for.
-const PATROL_EVERY: Duration = Duration::from_millis(250);
+/// How often connections beyond their deadline are reaped.
+const REAP_EVERY: Duration = Duration::from_millis(250);
 /// Stands for: a request is running, which has limits of its own.
 const NEVER: u64 = u64::MAX;
 
 /// Every open connection.
 pub(crate) struct Connections {
     begun: Instant,
+    limits: Limits,
     open: Mutex<Vec<Weak<Connection>>>,
 }
 
-/// One connection: a second handle on its socket, and until when it may stay.
+/// One connection: a second handle on its socket, and its deadline.
 pub(crate) struct Connection {
     socket: TcpStream,
     begun: Instant,
-    due_ms: AtomicU64,
+    limits: Limits,
+    deadline_ms: AtomicU64,
 }
 
 impl Connections {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             begun: Instant::now(),
+            limits,
             open: Mutex::default(),
         })
     }
@@ -59,23 +59,24 @@ impl Connections {
         let connection = Arc::new(Connection {
             socket: TcpStream::from(socket),
             begun: self.begun,
-            due_ms: AtomicU64::new(NEVER),
+            limits: self.limits,
+            deadline_ms: AtomicU64::new(NEVER),
         });
-        connection.stay(IDLE_MAX);
+        connection.stay(self.limits.idle);
         self.lock().push(Arc::downgrade(&connection));
         extensions.insert(connection);
     }
 
-    /// Ends what is overdue, again and again.
-    pub(crate) async fn patrol(self: Arc<Self>) {
+    /// Ends what is beyond its deadline, again and again.
+    pub(crate) async fn reap(self: Arc<Self>) {
         loop {
-            rt::time::sleep(PATROL_EVERY).await;
+            rt::time::sleep(REAP_EVERY).await;
             let now_ms = elapsed_ms(self.begun);
             self.lock().retain(|connection| {
                 let Some(connection) = connection.upgrade() else {
                     return false;
                 };
-                if connection.due_ms.load(Ordering::Relaxed) < now_ms {
+                if connection.deadline_ms.load(Ordering::Relaxed) < now_ms {
                     connection.end();
                 }
                 true
@@ -92,7 +93,7 @@ impl Connection {
     /// The connection of `request`, on which a request now runs.
     pub(crate) fn of(request: &ServiceRequest) -> Option<Arc<Self>> {
         let connection = request.request().conn_data::<Arc<Self>>()?;
-        connection.due_ms.store(NEVER, Ordering::Relaxed);
+        connection.deadline_ms.store(NEVER, Ordering::Relaxed);
         Some(Arc::clone(connection))
     }
 
@@ -106,8 +107,9 @@ impl Connection {
     }
 
     fn stay(&self, duration: Duration) {
-        let due_ms = elapsed_ms(self.begun) + u64::try_from(duration.as_millis()).unwrap_or(NEVER);
-        self.due_ms.store(due_ms, Ordering::Relaxed);
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(NEVER);
+        let deadline_ms = elapsed_ms(self.begun).saturating_add(duration_ms);
+        self.deadline_ms.store(deadline_ms, Ordering::Relaxed);
     }
 }
 
@@ -116,37 +118,33 @@ fn elapsed_ms(begun: Instant) -> u64 {
 }
 
 /// An answer's body, which keeps the connection's time while it is sent: handed
-/// out in slices, each of which has to be taken within [`IDLE_MAX`].
+/// out in slices, each of which has to be taken within the limit `idle`.
 pub(crate) struct TimedBody {
     body: BoxBody,
     /// What is left of the chunk that is being handed out.
     chunk: Bytes,
     connection: Option<Arc<Connection>>,
-    then_stay: Duration,
+    closing: bool,
 }
 
 impl TimedBody {
     /// `closing` where the request's body was not read: the connection ends.
     pub(crate) fn new(body: BoxBody, connection: Option<Arc<Connection>>, closing: bool) -> Self {
-        let then_stay = if closing { REFUSED_MAX } else { IDLE_MAX };
         Self {
             body,
             chunk: Bytes::new(),
             connection,
-            then_stay,
-        }
-    }
-
-    fn stay(&self, duration: Duration) {
-        if let Some(connection) = &self.connection {
-            connection.stay(duration);
+            closing,
         }
     }
 }
 
 impl Drop for TimedBody {
     fn drop(&mut self) {
-        self.stay(self.then_stay);
+        if let Some(connection) = &self.connection {
+            let Limits { refused, idle, .. } = connection.limits;
+            connection.stay(if self.closing { refused } else { idle });
+        }
     }
 }
 
@@ -169,7 +167,9 @@ impl MessageBody for TimedBody {
         }
         let slice_bytes = self.chunk.len().min(SLICE_BYTES_MAX);
         let slice = self.chunk.split_to(slice_bytes);
-        self.stay(IDLE_MAX);
+        if let Some(connection) = &self.connection {
+            connection.stay(connection.limits.idle);
+        }
         Poll::Ready(Some(Ok(slice)))
     }
 }

@@ -4,5 +4,7 @@
 pub(crate) mod admission;
 pub(crate) mod auth;
 pub(crate) mod connections;
+pub(crate) mod limits;
 pub(crate) mod metrics;
 pub(crate) mod observe;
+pub(crate) mod state;

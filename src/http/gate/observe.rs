@@ -38,7 +38,7 @@ pub(crate) async fn observe(
 ) -> Result<ServiceResponse<TimedBody>, actix_web::Error> {
     let request_id = request_id(&request);
     let connection = Connection::of(&request);
-    let has_body = announces_body(request.headers());
+    let has_body = has_body(request.headers());
     let mut response = next.call(request).await?;
     log(&response, &request_id);
     let closing = has_body && !response.request().extensions().contains::<BodyRead>();
@@ -55,7 +55,7 @@ pub(crate) async fn observe(
     Ok(response.map_body(|_, body| TimedBody::new(body, connection, closing)))
 }
 
-fn announces_body(headers: &HeaderMap) -> bool {
+fn has_body(headers: &HeaderMap) -> bool {
     let length = headers.get(CONTENT_LENGTH);
     headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
@@ -102,13 +102,13 @@ fn log<B>(response: &ServiceResponse<B>, request_id: &HeaderValue) {
     }
 }
 
-/// The answer of a walk, or the envelope of 500 where it panics; actix would
+/// The answer of a pipeline, or the envelope of 500 where it panics; actix would
 /// close the connection. Stands on each route: before routing, actix needs the
 /// request for itself.
-pub(crate) async fn caught(walk: impl Future<Output = HttpResponse>) -> HttpResponse {
-    let mut walk = pin!(walk);
+pub(crate) async fn caught(pipeline: impl Future<Output = HttpResponse>) -> HttpResponse {
+    let mut pipeline = pin!(pipeline);
     let answer = std::future::poll_fn(move |context| {
-        match catch_unwind(AssertUnwindSafe(|| walk.as_mut().poll(context))) {
+        match catch_unwind(AssertUnwindSafe(|| pipeline.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
             Err(_) => Poll::Ready(None),

@@ -11,43 +11,86 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::value::RawValue;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::envelope::Refusal;
 use crate::error::Error;
 use crate::fields::fields_of;
 use crate::http::gate::observe::BodyRead;
+use crate::http::gate::state::State;
 use crate::invalid::Invalid;
+use crate::permits::{Permit, Permits};
 
 /// What every body with fields is.
 const JSON: &str = "application/json";
-/// How long a body may take to arrive; less than a stopping server waits, so
-/// that the client gets its answer.
-const BODY_WAIT_MAX: Duration = Duration::from_secs(7);
-
 /// Bytes up to which a body is small: it is read as it comes.
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// Requests whose bodies may be large that are read and answered at once; parsed,
 /// a body takes several times its bytes.
 const LARGE_BODIES_MAX: usize = 4;
-/// Bodies that are taken apart at once, each on a thread of its own: more would
-/// only share the processors, and what a thread frees stays with it.
-const OFF_THE_WORKER_MAX: usize = 2;
-/// How long either waits for its turn; that of a large body is a part of
-/// [`BODY_WAIT_MAX`].
-const TURN_WAIT_MAX: Duration = Duration::from_secs(4);
+/// Bodies that are parsed at once, each on a thread of its own: more would only
+/// share the processors, and what a thread frees stays with it.
+const PARSED_AT_ONCE_MAX: usize = 2;
 
-static TURNS: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
-static OFF_THE_WORKER: Semaphore = Semaphore::const_new(OFF_THE_WORKER_MAX);
+/// What bounds the bodies of all requests.
+pub(crate) struct BodyPermits {
+    large: Permits,
+    parsing: Permits,
+}
 
-/// A turn among the requests with large bodies; whoever keeps it keeps it taken.
-pub(crate) type Turn = Option<Arc<SemaphorePermit<'static>>>;
+impl BodyPermits {
+    /// Permits for which a request waits for `wait_max` at the most.
+    pub(crate) fn new(wait_max: Duration) -> Self {
+        let permits = |at_once_max| Permits::new(at_once_max, wait_max, Error::Busy);
+        Self {
+            large: permits(LARGE_BODIES_MAX),
+            parsing: permits(PARSED_AT_ONCE_MAX),
+        }
+    }
+
+    /// Waits for a permit where the body is large, or may become so.
+    async fn acquire(&self, request: &HttpRequest, bytes_max: usize) -> Result<BodyPermit, Error> {
+        let bytes = content_length(request).unwrap_or(u64::MAX);
+        let is_small = bytes.min(bytes_max as u64) <= SMALL_BODY_BYTES;
+        let large = if is_small {
+            None
+        } else {
+            Some(Arc::new(self.large.acquire().await?))
+        };
+        Ok(BodyPermit {
+            _large: large,
+            parsing: self.parsing.clone(),
+        })
+    }
+}
+
+/// What the work on one body may take. Kept until the answer is made: what the
+/// body became is counted, too.
+#[derive(Clone)]
+pub(crate) struct BodyPermit {
+    _large: Option<Arc<Permit>>,
+    parsing: Permits,
+}
+
+impl BodyPermit {
+    /// Does work of many milliseconds on a thread where it keeps nobody waiting,
+    /// two pieces at once. Nothing may be stored before it.
+    ///
+    /// # Errors
+    /// The work's own, `Busy` where others were in the way for too long, or
+    /// `Internal` where it panicked.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Invalid> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.parsing.run(|| work().map_err(Refusal::from)).await
+    }
+}
 
 /// A whole body of at most `BYTES_MAX` bytes that was sent as JSON.
 pub(crate) struct JsonBody<const BYTES_MAX: usize> {
     bytes: Bytes,
-    turn: Turn,
+    permit: BodyPermit,
 }
 
 impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
@@ -61,8 +104,10 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
         Box::pin(async move {
             checked?;
             let begun = Instant::now();
-            let turn = turn(&request, BYTES_MAX).await?;
-            let wait_max = BODY_WAIT_MAX.saturating_sub(begun.elapsed());
+            let state = State::of(&request)?;
+            let permit = state.bodies().acquire(&request, BYTES_MAX).await?;
+            let body_wait = state.limits().body_wait;
+            let wait_max = body_wait.saturating_sub(begun.elapsed());
             let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
             let bytes = timeout(wait_max, payload.to_bytes_limited(BYTES_MAX))
                 .await
@@ -72,26 +117,9 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
                 })?
                 .map_err(|_| Invalid::BodyUnreadable)?;
             request.extensions_mut().insert(BodyRead);
-            Ok(Self { bytes, turn })
+            Ok(Self { bytes, permit })
         })
     }
-}
-
-/// Waits for a turn where the body is large, or may become so.
-async fn turn(request: &HttpRequest, bytes_max: usize) -> Result<Turn, Error> {
-    if content_length(request)
-        .unwrap_or(u64::MAX)
-        .min(bytes_max as u64)
-        <= SMALL_BODY_BYTES
-    {
-        return Ok(None);
-    }
-    Ok(Some(Arc::new(take(&TURNS).await?)))
-}
-
-async fn take(turns: &'static Semaphore) -> Result<SemaphorePermit<'static>, Error> {
-    let turn = timeout(TURN_WAIT_MAX, turns.acquire()).await;
-    turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Internal)
 }
 
 /// Checks what the head says of the body, before a byte of it is read: which of
@@ -125,8 +153,8 @@ pub(crate) fn check_head(
     if encoded {
         return Err(Refusal::ContentEncoding);
     }
-    let announced = content_length(request);
-    if announced.is_some_and(|length| length > bytes_max as u64) {
+    let length = content_length(request);
+    if length.is_some_and(|length| length > bytes_max as u64) {
         return Err(Refusal::BodyTooLarge { bytes_max });
     }
     Ok(place)
@@ -143,10 +171,9 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
         &self.bytes
     }
 
-    /// The turn in which the body was read: kept until the answer is made, so that
-    /// what the body became is counted, too.
-    pub(crate) fn turn(&self) -> Turn {
-        self.turn.clone()
+    /// The permit under which the body was read.
+    pub(crate) fn permit(&self) -> BodyPermit {
+        self.permit.clone()
     }
 
     /// The body's members, one for each of `names` and in their order.
@@ -163,49 +190,5 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
             return Err(Invalid::BodyNotObject);
         }
         fields_of(value, names)
-    }
-}
-
-/// Does work of many milliseconds on a thread where it keeps nobody waiting, two
-/// pieces at once. Nothing may be stored before it.
-///
-/// # Errors
-/// The work's own, `Busy` where others were in the way for too long, or `Internal`
-/// where it panicked.
-pub(crate) async fn off_the_worker<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Invalid> + Send + 'static,
-) -> Result<T, Refusal> {
-    let turn = take(&OFF_THE_WORKER).await?;
-    // It goes along: a client that hangs up does not free it early.
-    let done = web::block(move || {
-        let _turn = turn;
-        work()
-    });
-    Ok(done.await.map_err(|_| Error::Internal)??)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    #[actix_web::test]
-    async fn no_more_bodies_are_taken_apart_at_once_than_allowed() {
-        static RUNNING: AtomicUsize = AtomicUsize::new(0);
-        static MOST: AtomicUsize = AtomicUsize::new(0);
-        let work = || {
-            let running = RUNNING.fetch_add(1, Ordering::SeqCst) + 1;
-            MOST.fetch_max(running, Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(20));
-            RUNNING.fetch_sub(1, Ordering::SeqCst);
-            Ok(())
-        };
-        let all: Vec<_> = (0..8)
-            .map(|_| actix_web::rt::spawn(off_the_worker(work)))
-            .collect();
-        for one in all {
-            assert!(one.await.expect("no panic").is_ok());
-        }
-        assert!(MOST.load(Ordering::SeqCst) <= OFF_THE_WORKER_MAX);
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn names_version(headers: &HeaderMap, name: &HeaderName, version: Ver
 }
 
 /// Whether `W/"…"` counts as `"…"` (RFC 9110, section 8.8.3.2).
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Comparison {
     Strong,
     Weak,
@@ -46,9 +46,9 @@ fn states(headers: &HeaderMap, name: &HeaderName, comparison: Comparison) -> Opt
             return Some(States::Any);
         }
         for tag in value.split(',').map(str::trim) {
-            let strong = match tag.strip_prefix("W/") {
-                Some(opaque) if comparison == Comparison::Weak => opaque,
-                _ => tag,
+            let strong = match comparison {
+                Comparison::Weak => tag.strip_prefix("W/").unwrap_or(tag),
+                Comparison::Strong => tag,
             };
             let quoted = strong
                 .strip_prefix('"')

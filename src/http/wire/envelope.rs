@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
@@ -79,10 +80,10 @@ impl Refusal {
 
     /// What ended it, where it was ended by something else.
     fn cause(&self) -> &Self {
-        match self {
-            Self::ImportEnded { cause, .. } => cause.cause(),
-            _ => self,
+        if let Self::ImportEnded { cause, .. } = self {
+            return cause.cause();
         }
+        self
     }
 
     fn answer_with(&self, more: Option<impl Serialize>) -> HttpResponse {
@@ -128,12 +129,12 @@ impl Refusal {
     }
 
     fn retry_after_s(&self, status: StatusCode) -> Option<u64> {
-        match self.cause() {
-            Self::Domain(Error::TooFast { wait_s, .. } | Error::TooManyFailures { wait_s }) => {
-                Some(*wait_s)
-            }
-            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
+        if let Self::Domain(Error::TooFast { wait_s, .. } | Error::TooManyFailures { wait_s }) =
+            self.cause()
+        {
+            return Some(*wait_s);
         }
+        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S)
     }
 
     /// The table.
@@ -241,13 +242,14 @@ pub(crate) fn refused_permission<B>(answer: &HttpResponse<B>) -> Option<Permissi
 
 /// What `WWW-Authenticate` says (RFC 6750, section 3).
 fn challenge(error: &Error) -> Option<HeaderValue> {
-    let challenge = match error {
-        Error::KeyMissing => CHALLENGE.to_owned(),
-        Error::KeyInvalid => format!("{CHALLENGE}, error=\"invalid_token\""),
-        Error::NotPermitted(permission) => {
-            format!("{CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\"")
-        }
-        _ => return None,
+    let challenge = if *error == Error::KeyMissing {
+        CHALLENGE.to_owned()
+    } else if *error == Error::KeyInvalid {
+        format!("{CHALLENGE}, error=\"invalid_token\"")
+    } else if let Error::NotPermitted(permission) = error {
+        format!("{CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\"")
+    } else {
+        return None;
     };
     HeaderValue::try_from(challenge).ok()
 }
@@ -268,20 +270,32 @@ pub(crate) struct ErrorBody {
     message: String,
 }
 
-/// The success envelope; absent members are not written.
-#[derive(Serialize)]
-struct Succeeded<R> {
-    success: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<R>,
+/// `{"success":true,…}` with the members of `members`.
+pub(crate) fn succeeded(members: impl Serialize) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Succeeded<M> {
+        success: bool,
+        #[serde(flatten)]
+        members: M,
+    }
+    HttpResponse::Ok().json(Succeeded {
+        success: true,
+        members,
+    })
+}
+
+/// `{"success":true}`
+pub(crate) fn done() -> HttpResponse {
+    succeeded(None::<()>)
 }
 
 /// `{"success":true,"record":{…}}`
 pub(crate) fn one(record: impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().json(Succeeded {
-        success: true,
-        record: Some(record),
-    })
+    #[derive(Serialize)]
+    struct One<R> {
+        record: R,
+    }
+    succeeded(One { record })
 }
 
 /// `{"success":true,"record":{…}}` of a record that `write` writes; behind it
@@ -302,19 +316,25 @@ pub(crate) fn one_written(
     written(json)
 }
 
-/// `{"success":true}`
-pub(crate) fn done() -> HttpResponse {
-    HttpResponse::Ok().json(Succeeded::<()> {
-        success: true,
-        record: None,
-    })
+/// An answer that was written as JSON already.
+pub(crate) fn written(json: Vec<u8>) -> HttpResponse {
+    of_type("application/json", json)
 }
 
-fn written(json: Vec<u8>) -> HttpResponse {
-    let json_type = HeaderValue::from_static("application/json");
+/// An answer of another form than the envelope: a file, counters.
+pub(crate) fn of_type(
+    content_type: &'static str,
+    body: impl MessageBody + 'static,
+) -> HttpResponse {
+    let content_type = HeaderValue::from_static(content_type);
     HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, json_type))
-        .body(json)
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .body(body)
+}
+
+/// What the client has is still so: nothing but headers.
+pub(crate) fn not_modified() -> HttpResponse {
+    HttpResponse::NotModified().finish()
 }
 
 /// `{"success":true,"records":[`, behind which records are written.
@@ -353,14 +373,12 @@ pub(crate) fn many(
 ) -> HttpResponse {
     #[derive(Serialize)]
     struct Many<R> {
-        success: bool,
         records: Vec<R>,
         offset: u64,
         limit: u32,
         total: u64,
     }
-    HttpResponse::Ok().json(Many {
-        success: true,
+    succeeded(Many {
         records,
         offset,
         limit,

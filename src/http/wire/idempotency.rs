@@ -31,8 +31,8 @@ pub(crate) fn once(headers: &HeaderMap, what: &str, sent: &[u8]) -> Result<Optio
     Ok(Some(Once::new(name.as_bytes(), &parts)?))
 }
 
-/// Takes an answer down, to be remembered.
-pub(crate) fn remembered(answer: Result<HttpResponse, Error>) -> StoredResponse {
+/// Makes a stored response of an answer.
+pub(crate) fn stored_response(answer: Result<HttpResponse, Error>) -> StoredResponse {
     let answer = answer.unwrap_or_else(|error| Refusal::Domain(error).answer());
     let etag = answer.headers().get(ETAG);
     let etag = etag.and_then(|etag| etag.to_str().ok().map(str::to_owned));
@@ -43,7 +43,7 @@ pub(crate) fn remembered(answer: Result<HttpResponse, Error>) -> StoredResponse 
     }
 }
 
-/// Gives a remembered answer.
+/// Answers with a stored response.
 pub(crate) fn replay((answer, replayed): (StoredResponse, bool)) -> HttpResponse {
     let mut response = envelope::again(answer.status);
     if let Some(etag) = answer.etag {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::address::AddressRanges;
-use crate::fields::{present, required_text};
+use crate::fields::{TextErrors, present, required_text};
 use crate::invalid::Invalid;
 use crate::json::decode_string;
 use crate::key::{KeyName, OVERLAP_MAX, RATE_LIMIT_MAX};
@@ -14,12 +14,12 @@ use crate::moment::Moment;
 use crate::permission::{Permission, PermissionSet};
 
 pub(crate) fn required_name(value: Option<&RawValue>) -> Result<KeyName, Invalid> {
-    let errors = [
-        Invalid::KeyNameMissing,
-        Invalid::KeyNameNotString,
-        Invalid::KeyNameCharacters,
-    ];
-    KeyName::parse(&required_text(value, errors)?)
+    let wrong = TextErrors {
+        missing: Invalid::KeyNameMissing,
+        not_string: Invalid::KeyNameNotString,
+        characters: Invalid::KeyNameCharacters,
+    };
+    KeyName::parse(&required_text(value, wrong)?)
 }
 
 pub(crate) fn permissions(value: Option<&RawValue>) -> Result<Option<PermissionSet>, Invalid> {
@@ -38,40 +38,32 @@ pub(crate) fn expiry(
     value: Option<&RawValue>,
     now: Moment,
 ) -> Result<Option<Option<Moment>>, Invalid> {
-    let Some(value) = value else { return Ok(None) };
-    let Some(value) = present(Some(value)) else {
-        return Ok(Some(None));
-    };
-    let text = decode_string(value).and_then(Result::ok);
-    let expiry = text
-        .and_then(|text| Moment::parse(&text))
-        .ok_or(Invalid::ExpiryNotTime)?;
-    if expiry <= now {
-        return Err(Invalid::ExpiryPast);
-    }
-    Ok(Some(Some(expiry)))
+    clearable(value, |value| {
+        let text = decode_string(value).and_then(Result::ok);
+        let expiry = text.and_then(|text| Moment::parse(&text));
+        let expiry = expiry.ok_or(Invalid::ExpiryNotTime)?;
+        if expiry <= now {
+            return Err(Invalid::ExpiryPast);
+        }
+        Ok(expiry)
+    })
 }
 
 /// `null` and an empty array both take the limit away.
 pub(crate) fn address_ranges(value: Option<&RawValue>) -> Result<Option<AddressRanges>, Invalid> {
-    let Some(value) = value else { return Ok(None) };
-    let Some(value) = present(Some(value)) else {
-        return Ok(Some(AddressRanges::default()));
-    };
-    let texts = strings(value).ok_or(Invalid::AddressRangesNotStrings)?;
-    AddressRanges::parse(texts.iter().map(String::as_str)).map(Some)
+    let ranges = clearable(value, |value| {
+        let texts = strings(value).ok_or(Invalid::AddressRangesNotStrings)?;
+        AddressRanges::parse(texts.iter().map(String::as_str))
+    })?;
+    Ok(ranges.map(Option::unwrap_or_default))
 }
 
 pub(crate) fn rate_limit(value: Option<&RawValue>) -> Result<Option<Option<u32>>, Invalid> {
-    let Some(value) = value else { return Ok(None) };
-    let Some(value) = present(Some(value)) else {
-        return Ok(Some(None));
-    };
-    let limit = serde_json::from_str(value.get()).ok();
-    let limit = limit.filter(|limit| (1..=RATE_LIMIT_MAX).contains(limit));
-    limit
-        .map(|limit| Some(Some(limit)))
-        .ok_or(Invalid::RateLimit)
+    clearable(value, |value| {
+        let limit = serde_json::from_str(value.get()).ok();
+        let limit = limit.filter(|limit| (1..=RATE_LIMIT_MAX).contains(limit));
+        limit.ok_or(Invalid::RateLimit)
+    })
 }
 
 /// Required: how long both are good is nothing to guess.
@@ -82,6 +74,15 @@ pub(crate) fn overlap(value: Option<&RawValue>) -> Result<Duration, Invalid> {
         .map(Duration::from_secs)
         .filter(|overlap| *overlap <= OVERLAP_MAX)
         .ok_or(Invalid::Overlap)
+}
+
+/// Absent, `null`, or what `read` makes of the value.
+fn clearable<T>(
+    value: Option<&RawValue>,
+    read: impl FnOnce(&RawValue) -> Result<T, Invalid>,
+) -> Result<Option<Option<T>>, Invalid> {
+    let Some(value) = value else { return Ok(None) };
+    present(Some(value)).map(read).transpose().map(Some)
 }
 
 fn strings(value: &RawValue) -> Option<Vec<String>> {

@@ -50,6 +50,15 @@ impl Query {
         Some(self.0.remove(at).1)
     }
 
+    /// Takes a parameter that is `true` or `false`; without it, false.
+    fn take_flag(&mut self, name: &str, wrong: Invalid) -> Result<bool, Invalid> {
+        match self.take(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(wrong),
+        }
+    }
+
     /// Takes `offset` and `limit`.
     ///
     /// # Errors
@@ -97,11 +106,7 @@ impl Query {
             Some("upsert") => BulkMode::Upsert,
             Some(_) => return Err(Invalid::ImportMode),
         };
-        let dry_run = match self.take("dryRun").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(Invalid::ImportDryRun),
-        };
+        let dry_run = self.take_flag("dryRun", Invalid::ImportDryRun)?;
         self.nothing_left()?;
         Ok((mode, dry_run))
     }
@@ -111,11 +116,7 @@ impl Query {
     /// # Errors
     /// `Force`, `ParameterUnknown`.
     pub(crate) fn into_force(mut self) -> Result<bool, Invalid> {
-        let force = match self.take("force").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(Invalid::Force),
-        };
+        let force = self.take_flag("force", Invalid::Force)?;
         self.nothing_left()?;
         Ok(force)
     }

@@ -41,8 +41,8 @@ pub(crate) fn write_next_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) 
     write_contact(json, contact);
 }
 
-/// Writes a contact as the next member of a group, `id, alias`: numbers need leave
-/// to read contacts.
+/// Writes a contact as the next member of a group, `id, alias`: numbers need
+/// the permission to read contacts.
 pub(crate) fn write_next_member(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     separate(json);
     write_name(json, contact);

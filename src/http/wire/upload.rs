@@ -14,20 +14,21 @@ use tokio::time::timeout;
 
 use super::body::check_head;
 use super::envelope::Refusal;
+use crate::http::gate::state::State;
 use crate::invalid::Invalid;
 use crate::transfer::Format;
 
 /// Bytes of a file that is imported.
 const FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
-/// How long a chunk may take to arrive.
-const CHUNK_WAIT_MAX: Duration = Duration::from_secs(7);
-/// How long all chunks together may keep us waiting: a GiB at 5 Mbit/s.
-const FILE_WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 /// Chunks that are received and wait to be parsed.
 const CHUNKS_MAX: usize = 4;
 
 /// A file that is being received.
-pub(crate) struct Upload(BodyStream<web::Payload>);
+pub(crate) struct Upload {
+    body: BodyStream<web::Payload>,
+    chunk_wait: Duration,
+    file_wait: Duration,
+}
 
 impl Upload {
     /// Looks at the head alone.
@@ -44,7 +45,13 @@ impl Upload {
             0 => Format::Csv,
             _ => Format::Ndjson,
         };
-        Ok((format, Self(BodyStream::new(payload))))
+        let limits = State::of(request)?.limits();
+        let upload = Self {
+            body: BodyStream::new(payload),
+            chunk_wait: limits.chunk_wait,
+            file_wait: limits.file_wait,
+        };
+        Ok((format, upload))
     }
 
     /// Passes the whole body on, and then its end; no end where nobody takes it
@@ -54,11 +61,11 @@ impl Upload {
     /// `BodyTooSlow`, `BodyTooLarge`, `BodyUnreadable`: then, too, no end.
     pub(crate) async fn receive(mut self, chunks: mpsc::Sender<Bytes>) -> Result<(), Refusal> {
         let mut bytes = 0;
-        let mut wait_left = FILE_WAIT_MAX;
+        let mut wait_left = self.file_wait;
         loop {
-            let next = poll_fn(|context| Pin::new(&mut self.0).poll_next(context));
+            let next = poll_fn(|context| Pin::new(&mut self.body).poll_next(context));
             let begun = Instant::now();
-            let next = timeout(CHUNK_WAIT_MAX.min(wait_left), next).await;
+            let next = timeout(self.chunk_wait.min(wait_left), next).await;
             wait_left = wait_left.saturating_sub(begun.elapsed());
             let chunk = match next.map_err(|_| Refusal::BodyTooSlow)? {
                 Some(chunk) => chunk.map_err(|_| Invalid::BodyUnreadable)?,

@@ -6,9 +6,11 @@ use actix_web::http::header::{HeaderMap, HeaderValue};
 use tempfile::TempDir;
 
 use super::*;
+use crate::address::AddressRanges;
+use crate::http::gate::limits::Limits;
 use crate::key::{KeyName, KeyTerms};
 use crate::permission::PermissionSet;
-use crate::store::Operator;
+use crate::store::{Operator, Store};
 use crate::token::NewSecret;
 
 struct Door {
@@ -33,7 +35,11 @@ fn door() -> Door {
     database.create_key(&secret, &terms).expect("stored");
     let store = Arc::new(Store::start(database, 2).expect("started"));
     Door {
-        state: Arc::new(State::new(store, AddressRanges::default())),
+        state: Arc::new(State::new(
+            store,
+            AddressRanges::default(),
+            Limits::default(),
+        )),
         secret,
         directory,
     }

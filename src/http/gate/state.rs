@@ -1,0 +1,83 @@
+//! What every worker shares: the book, what is remembered of keys and
+//! addresses, the counters. Rooms outside the gate reach the store through
+//! `Allowed` alone.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, web};
+
+use super::limits::Limits;
+use super::metrics::Metrics;
+use crate::address::AddressRanges;
+use crate::bucket::Buckets;
+use crate::error::Error;
+use crate::http::wire::body::BodyPermits;
+use crate::keyring::Keyring;
+use crate::permission::Permission;
+use crate::store::Store;
+use crate::token::KeyId;
+
+/// Addresses, keys, and pairs of key and permission that are remembered.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// What every worker shares.
+pub struct State {
+    pub(super) store: Arc<Store>,
+    pub(super) keyring: Keyring,
+    pub(super) trusted_proxies: AddressRanges,
+    pub(super) requests: Buckets<KeyId>,
+    pub(super) failures: Buckets<IpAddr>,
+    pub(super) uses: Buckets<KeyId>,
+    pub(super) refusals: Buckets<(KeyId, Permission)>,
+    pub(super) metrics: Metrics,
+    bodies: BodyPermits,
+    limits: Limits,
+}
+
+impl State {
+    /// The state of a server of `store`, which believes `X-Forwarded-For` from
+    /// `trusted_proxies` alone and gives clients the time of `limits`.
+    pub fn new(store: Arc<Store>, trusted_proxies: AddressRanges, limits: Limits) -> Self {
+        Self {
+            store,
+            keyring: Keyring::default(),
+            trusted_proxies,
+            requests: Buckets::new(REMEMBERED_MAX),
+            failures: Buckets::new(REMEMBERED_MAX),
+            uses: Buckets::new(REMEMBERED_MAX),
+            refusals: Buckets::new(REMEMBERED_MAX),
+            metrics: Metrics::default(),
+            bodies: BodyPermits::new(limits.permit_wait),
+            limits,
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn bodies(&self) -> &BodyPermits {
+        &self.bodies
+    }
+
+    /// The state of the server that `request` came to.
+    ///
+    /// # Errors
+    /// `Internal` where the server was built without one.
+    pub(crate) fn of(request: &HttpRequest) -> Result<&web::Data<Self>, Error> {
+        request.app_data().ok_or(Error::Internal)
+    }
+}
