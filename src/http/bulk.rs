@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::contacts::outcome_word;
 use super::gate::auth::{Allowed, CreateContacts, PutContacts};
 use super::wire::body::JsonBody;
-use super::wire::envelope::{ErrorBody, Refusal};
+use super::wire::envelope::{self, ErrorBody, Refusal};
 use super::wire::idempotency::{once, replay, stored_response};
 use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
 use crate::change::Outcome;
@@ -195,8 +195,7 @@ impl Results {
         }
         let results = self.written(order);
         let count = |status| results.iter().filter(|one| one.status == status).count();
-        HttpResponse::Ok().json(Answer {
-            success: true,
+        envelope::succeeded(Answer {
             summary: Summary {
                 total: results.len(),
                 created: count("created"),
@@ -235,7 +234,6 @@ impl Results {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    success: bool,
     summary: Summary,
     results: Vec<WrittenResult<'a>>,
 }

@@ -55,10 +55,8 @@ pub(super) async fn change(
     let changes = sent.iter().filter_map(|one| one.change.clone()).collect();
     let store = allowed.store();
     let outcomes = store.change_members(allowed.grant(), id, changes).await?;
-    Ok(HttpResponse::Ok().json(Changed {
-        success: true,
-        results: results(&sent, outcomes),
-    }))
+    let results = results(&sent, outcomes);
+    Ok(envelope::succeeded(Changed { results }))
 }
 
 /// An alias as it was sent, and what is to become of the contact that it names;
@@ -125,7 +123,6 @@ fn results(
 
 #[derive(Serialize)]
 struct Changed<'a> {
-    success: bool,
     results: Vec<WrittenResult<'a>>,
 }
 

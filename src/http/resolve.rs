@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::contacts::raw;
 use super::gate::auth::{Allowed, ReadContacts};
 use super::wire::body::JsonBody;
-use super::wire::envelope::Refusal;
+use super::wire::envelope::{self, Refusal};
 use crate::contact::{Alias, FullContact};
 use crate::error::Error;
 use crate::fields::present;
@@ -30,9 +30,7 @@ pub(super) async fn resolve(
     let store = allowed.store();
     let resolved = store.resolve(allowed.grant(), recipients, template).await?;
     let answer = permit.run(move || Ok(write(&resolved))).await??;
-    Ok(HttpResponse::Ok()
-        .content_type("application/json")
-        .body(answer))
+    Ok(envelope::written(answer))
 }
 
 fn parse(body: &ResolveBody) -> Result<(Vec<Recipient>, Option<Template>), Invalid> {

@@ -55,8 +55,8 @@ macro_rules! routes {
 }
 
 routes! {
-    POST   "/addressbook/contacts"               CreateContacts contacts::create;
     GET    "/addressbook/contacts"               ReadContacts   lists::list;
+    POST   "/addressbook/contacts"               CreateContacts contacts::create;
     // With `upsert` these two need what PUT needs.
     POST   "/addressbook/contacts/bulk"          CreateContacts bulk::bulk;
     POST   "/addressbook/contacts/import"        CreateContacts transfer::import;

@@ -7,16 +7,16 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{self, BodySize, MessageBody};
 use actix_web::http::Method;
-use actix_web::http::header::{Accept, CONTENT_DISPOSITION, CONTENT_TYPE, Header};
+use actix_web::http::header::{Accept, CONTENT_DISPOSITION, Header, HeaderValue};
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::gate::auth::{Allowed, CreateContacts, PutContacts, ReadContacts};
 use super::gate::observe::BodyRead;
-use super::wire::envelope::Refusal;
+use super::wire::envelope::{self, Refusal};
 use super::wire::import_record::{RowErrorRecord, SummaryRecord};
 use super::wire::query::Query;
 use super::wire::upload::{self, Upload};
@@ -41,10 +41,10 @@ pub(super) async fn export(allowed: Allowed<ReadContacts>, request: HttpRequest)
     Query::parse(request.query_string())?.into_nothing()?;
     let format = accepted(&request);
     if request.method() == Method::HEAD {
-        return Ok(attachment(format).body(body::None::new()));
+        return Ok(attachment(format, body::None::new()));
     }
     let spool = spool(allowed.store(), allowed.grant(), format).await?;
-    Ok(attachment(format).body(SpoolBody::of(spool)))
+    Ok(attachment(format, SpoolBody::of(spool)))
 }
 
 /// Writes the whole export first, so that a slow reader holds nobody up.
@@ -90,15 +90,21 @@ fn accepted(request: &HttpRequest) -> Format {
     formats.next().unwrap_or(Format::Csv)
 }
 
-fn attachment(format: Format) -> HttpResponseBuilder {
-    let (content_type, name) = match format {
-        Format::Csv => ("text/csv; charset=utf-8; header=present", "contacts.csv"),
-        Format::Ndjson => ("application/x-ndjson", "contacts.ndjson"),
+fn attachment(format: Format, file: impl MessageBody + 'static) -> HttpResponse {
+    let (content_type, disposition) = match format {
+        Format::Csv => (
+            "text/csv; charset=utf-8; header=present",
+            "attachment; filename=\"contacts.csv\"",
+        ),
+        Format::Ndjson => (
+            "application/x-ndjson",
+            "attachment; filename=\"contacts.ndjson\"",
+        ),
     };
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header((CONTENT_TYPE, content_type));
-    let disposition = format!("attachment; filename=\"{name}\"");
-    answer.insert_header((CONTENT_DISPOSITION, disposition));
+    let mut answer = envelope::of_type(content_type, file);
+    let disposition = HeaderValue::from_static(disposition);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_DISPOSITION, disposition);
     answer
 }
 
@@ -180,10 +186,7 @@ pub(super) async fn import(
 fn answer(imported: Result<(), Refusal>, tally: Tally, dry_run: bool) -> Answer {
     let line = tally.line;
     match imported {
-        Ok(()) => Ok(HttpResponse::Ok().json(Imported {
-            success: true,
-            counted: Counted::of(tally),
-        })),
+        Ok(()) => Ok(envelope::succeeded(Counted::of(tally))),
         Err(cause) if dry_run || line == 0 => Err(cause),
         Err(cause) => {
             let cause = Box::new(cause);
@@ -257,13 +260,6 @@ async fn store_batches(
         tally.add(&batch, outcomes, |_, _| {});
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct Imported {
-    success: bool,
-    #[serde(flatten)]
-    counted: Counted,
 }
 
 #[derive(Serialize)]

@@ -1,73 +1,86 @@
-//! One table of every call that needs a key, and what it needs.
+//! Every call that needs a key, and what it needs: the route table, tried.
 
 use insta::assert_snapshot;
 
 use crate::harness::{PERMISSIONS, Reply, Server};
 
-/// Method, path, and the permissions in the order in which they are checked.
-const CALLS: [(&str, &str, &[&str]); 45] = [
-    ("POST", "/addressbook/contacts", &["create:Contacts"]),
-    ("POST", "/contacts", &["create:Contacts"]),
-    ("GET", "/addressbook/contacts", &["read:Contacts"]),
-    ("GET", "/contacts", &["read:Contacts"]),
-    ("GET", "/addressbook/contacts/1", &["read:Contacts"]),
-    ("GET", "/contacts/1", &["read:Contacts"]),
-    (
-        "GET",
-        "/addressbook/contacts/alias/john",
-        &["read:Contacts"],
-    ),
-    ("GET", "/contacts/alias/john", &["read:Contacts"]),
-    ("POST", "/addressbook/contacts/1", &["update:Contacts"]),
-    ("POST", "/contacts/1", &["update:Contacts"]),
-    ("PATCH", "/addressbook/contacts/1", &["update:Contacts"]),
-    ("PATCH", "/contacts/1", &["update:Contacts"]),
-    (
-        "PUT",
-        "/addressbook/contacts/alias/john",
-        &["create:Contacts", "update:Contacts"],
-    ),
-    (
-        "PUT",
-        "/contacts/alias/john",
-        &["create:Contacts", "update:Contacts"],
-    ),
-    ("DELETE", "/addressbook/contacts/1", &["delete:Contacts"]),
-    ("DELETE", "/contacts/1", &["delete:Contacts"]),
-    ("POST", "/addressbook/contacts/bulk", &["create:Contacts"]),
-    ("POST", "/contacts/bulk", &["create:Contacts"]),
-    ("POST", "/addressbook/contacts/resolve", &["read:Contacts"]),
-    ("POST", "/contacts/resolve", &["read:Contacts"]),
-    ("GET", "/addressbook/contacts/export", &["read:Contacts"]),
-    ("GET", "/contacts/export", &["read:Contacts"]),
-    ("POST", "/addressbook/contacts/import", &["create:Contacts"]),
-    ("POST", "/contacts/import", &["create:Contacts"]),
-    ("HEAD", "/contacts", &["read:Contacts"]),
-    ("GET", "/addressbook/optouts", &["read:Optouts"]),
-    ("POST", "/addressbook/optouts", &["create:Optouts"]),
-    ("DELETE", "/addressbook/optouts/1", &["delete:Optouts"]),
-    ("GET", "/addressbook/groups", &["read:Groups"]),
-    ("POST", "/addressbook/groups", &["create:Groups"]),
-    ("GET", "/addressbook/groups/1", &["read:Groups"]),
-    ("PATCH", "/addressbook/groups/1", &["update:Groups"]),
-    ("DELETE", "/addressbook/groups/1", &["delete:Groups"]),
-    ("GET", "/addressbook/groups/1/members", &["read:Groups"]),
-    ("POST", "/addressbook/groups/1/members", &["update:Groups"]),
-    ("GET", "/auth/test", &[]),
-    ("POST", "/auth/test", &[]),
-    ("HEAD", "/auth/test", &[]),
-    ("GET", "/auth/keys", &["read:ApiKeys"]),
-    ("POST", "/auth/keys", &["create:ApiKeys"]),
-    ("GET", "/auth/keys/000000000000", &["read:ApiKeys"]),
-    ("PATCH", "/auth/keys/000000000000", &["update:ApiKeys"]),
-    ("DELETE", "/auth/keys/000000000000", &["delete:ApiKeys"]),
-    (
-        "POST",
-        "/auth/keys/000000000000/rotate",
-        &["update:ApiKeys"],
-    ),
-    ("GET", "/auth/audit", &["read:Audit"]),
-];
+/// Method, path, and the permissions in the order in which they are checked: the
+/// rows of the route table that need a key, contacts under both of their paths, and
+/// HEAD beside GET.
+fn calls() -> Vec<(&'static str, String, Vec<&'static str>)> {
+    let mut calls = Vec::new();
+    for call in addressbook::http::CALLS {
+        let Some(permissions) = call.permissions else {
+            continue;
+        };
+        let needed: Vec<_> = permissions.iter().map(|one| one.as_str()).collect();
+        let path = call
+            .path
+            .replace("{alias}", "john")
+            .replace("/auth/keys/{id}", "/auth/keys/000000000000")
+            .replace("{id}", "1")
+            .replace("{msisdn}", "1");
+        let short = path.strip_prefix("/addressbook/contacts");
+        let short = short.map(|rest| format!("/contacts{rest}"));
+        for path in [Some(path.clone()), short].into_iter().flatten() {
+            if call.method == "GET" {
+                calls.push(("HEAD", path.clone(), needed.clone()));
+            }
+            calls.push((call.method, path, needed.clone()));
+        }
+    }
+    calls
+}
+
+#[test]
+fn the_table_of_calls_is_the_contract() {
+    let rows = addressbook::http::CALLS.iter().map(|call| {
+        let needed = match call.permissions {
+            None => "no key".to_owned(),
+            Some([]) => "any key".to_owned(),
+            Some(needed) => {
+                let needed: Vec<_> = needed.iter().map(|one| one.as_str()).collect();
+                needed.join(" ")
+            }
+        };
+        format!("{} {} {needed}", call.method, call.path)
+    });
+    assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
+    GET /addressbook/contacts read:Contacts
+    POST /addressbook/contacts create:Contacts
+    POST /addressbook/contacts/bulk create:Contacts
+    POST /addressbook/contacts/import create:Contacts
+    GET /addressbook/contacts/export read:Contacts
+    POST /addressbook/contacts/resolve read:Contacts
+    GET /addressbook/contacts/alias/{alias} read:Contacts
+    PUT /addressbook/contacts/alias/{alias} create:Contacts update:Contacts
+    GET /addressbook/contacts/{id} read:Contacts
+    POST /addressbook/contacts/{id} update:Contacts
+    PATCH /addressbook/contacts/{id} update:Contacts
+    DELETE /addressbook/contacts/{id} delete:Contacts
+    GET /addressbook/optouts read:Optouts
+    POST /addressbook/optouts create:Optouts
+    DELETE /addressbook/optouts/{msisdn} delete:Optouts
+    GET /addressbook/groups read:Groups
+    POST /addressbook/groups create:Groups
+    GET /addressbook/groups/{id} read:Groups
+    PATCH /addressbook/groups/{id} update:Groups
+    DELETE /addressbook/groups/{id} delete:Groups
+    GET /addressbook/groups/{id}/members read:Groups
+    POST /addressbook/groups/{id}/members update:Groups
+    GET /auth/test any key
+    POST /auth/test any key
+    GET /auth/keys read:ApiKeys
+    POST /auth/keys create:ApiKeys
+    GET /auth/keys/{id} read:ApiKeys
+    PATCH /auth/keys/{id} update:ApiKeys
+    DELETE /auth/keys/{id} delete:ApiKeys
+    POST /auth/keys/{id}/rotate update:ApiKeys
+    GET /auth/audit read:Audit
+    GET /healthz no key
+    GET /metrics no key
+    ");
+}
 
 /// What a call answers to a key; with a body where the method takes one.
 fn answer(server: &Server, method: &str, path: &str, key: Option<&str>) -> Reply {
@@ -89,8 +102,8 @@ fn challenge(permission: &str) -> String {
 #[test]
 fn without_a_key_every_call_is_refused() {
     let server = Server::start();
-    for (method, path, _) in CALLS {
-        let reply = answer(&server, method, path, None);
+    for (method, path, _) in calls() {
+        let reply = answer(&server, method, &path, None);
         assert_eq!(reply.status, 401, "{method} {path}");
         assert_eq!(
             reply.header("www-authenticate"),
@@ -109,7 +122,7 @@ fn a_key_that_lacks_one_permission_is_refused_by_its_name() {
             .collect();
         (lacked, server.key(&others))
     });
-    for (method, path, needed) in CALLS {
+    for (method, path, needed) in &calls() {
         for (lacked, key) in &lacking {
             let reply = answer(&server, method, path, Some(key));
             if needed.contains(lacked) {
@@ -129,7 +142,7 @@ fn a_key_that_lacks_one_permission_is_refused_by_its_name() {
 fn its_own_permissions_alone_are_enough_and_each_other_alone_is_not() {
     let server = Server::start();
     let keys = PERMISSIONS.map(|permission| (permission, server.key(&[permission])));
-    for (method, path, needed) in CALLS {
+    for (method, path, needed) in &calls() {
         for (permission, key) in &keys {
             let reply = answer(&server, method, path, Some(key));
             let first_lacking = needed.iter().find(|needed| *needed != permission);
