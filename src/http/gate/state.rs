@@ -12,7 +12,7 @@ use super::metrics::Metrics;
 use crate::address::AddressRanges;
 use crate::bucket::Buckets;
 use crate::error::Error;
-use crate::http::wire::body::BodyPermits;
+use crate::http::wire::body_permits::BodyPermits;
 use crate::keyring::Keyring;
 use crate::permission::Permission;
 use crate::store::Store;

@@ -1,6 +1,7 @@
 //! The forms in which requests and answers travel. No handler, no store.
 
 pub(crate) mod body;
+pub(crate) mod body_permits;
 pub(crate) mod condition;
 pub(crate) mod envelope;
 pub(crate) mod idempotency;

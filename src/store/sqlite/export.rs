@@ -16,8 +16,6 @@ use crate::key::Grant;
 use crate::permits::Permit;
 use crate::transfer::{ContactsFile, ExportError};
 
-/// Exports that are under way at once, from the first row to the last byte sent.
-pub(super) const EXPORTS_MAX: usize = 4;
 /// How long an export waits for its permit.
 pub(super) const EXPORT_WAIT_MAX: Duration = Duration::from_secs(2);
 

@@ -20,8 +20,6 @@ use crate::files;
 use crate::key::Grant;
 use crate::permits::Permit;
 
-/// Imports over HTTP that run at once.
-pub(super) const IMPORTS_MAX: usize = 2;
 /// Pages of 4 KiB that a dry run may take on the disk: 8 GiB.
 const SCRATCH_PAGES_MAX: u32 = 2 * 1024 * 1024;
 

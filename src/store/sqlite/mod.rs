@@ -44,9 +44,8 @@ use super::OpenError;
 use crate::error::Error;
 use crate::files;
 use crate::permits::Permits;
-use export::{EXPORT_WAIT_MAX, EXPORTS_MAX};
-use import::IMPORTS_MAX;
-use readers::Readers;
+use export::EXPORT_WAIT_MAX;
+use readers::{EXPORTS_MAX, IMPORTS_MAX, Readers};
 use writer::Writer;
 
 /// A file that is being served: one writer thread and read-only connections.

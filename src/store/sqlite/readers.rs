@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior, ffi};
 
 use super::database::prepared;
-use super::export::EXPORTS_MAX;
 use super::failure;
-use super::import::IMPORTS_MAX;
 use super::pool::{Pool, Reader};
 use crate::error::Error;
 use crate::permits::Permits;
@@ -19,6 +17,10 @@ use crate::permits::Permits;
 /// the other waiting.
 const LISTS_MAX: usize = 2;
 const RESOLVES_MAX: usize = 1;
+/// Exports that are under way at once, from the first row to the last byte sent.
+pub(super) const EXPORTS_MAX: usize = 4;
+/// Imports over HTTP that run at once.
+pub(super) const IMPORTS_MAX: usize = 2;
 /// How long a list waits for its permit, and how long it may then take.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
