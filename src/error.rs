@@ -102,6 +102,9 @@ pub enum Error {
     /// Too many lists run at once.
     #[error("Too many large reads are under way, try again")]
     ListsBusy,
+    /// Answers that wait to be taken hold all the memory that they may.
+    #[error("Too many answers wait to be taken, try again")]
+    AnswersWaiting,
     /// A list was interrupted at its time limit.
     #[error("The read took too long, ask for less at once")]
     ListTooSlow,
@@ -155,6 +158,7 @@ impl Error {
             | Self::OutcomeUnknown
             | Self::StorageFailed
             | Self::ListsBusy
+            | Self::AnswersWaiting
             | Self::ListTooSlow
             | Self::ImportsBusy
             | Self::NoRoomForExport

@@ -12,6 +12,7 @@ pub mod json;
 
 pub mod address;
 pub mod bucket;
+pub mod budget;
 pub mod bulk;
 pub mod change;
 pub mod contact;

@@ -21,6 +21,8 @@ use crate::token::NewSecret;
 const INITIAL_KEY_FILE: &str = "initial-api-key";
 /// Open files that are asked for: two for each connection.
 const FILES_MAX: u64 = 32_768;
+/// Open files that every system grants, where the limit cannot be read.
+const FILES_MIN: u64 = 1024;
 
 /// Serves until a signal, with the runtime that `block_on` starts.
 ///
@@ -45,10 +47,11 @@ pub fn serve(
     if !arguments.no_initial_key && operator.has_no_key()? {
         make_initial_key(&mut operator, address)?;
     }
-    // A connection takes two descriptors; as many as the system grants.
-    if let Err(error) = rlimit::increase_nofile_limit(FILES_MAX) {
+    // A connection takes two of them; as many as the system grants.
+    let files_max = rlimit::increase_nofile_limit(FILES_MAX).unwrap_or_else(|error| {
         log::warn!(error:% = error; "the limit on open files stays as it is");
-    }
+        FILES_MIN
+    });
     // A worker reads inline, one connection at a time.
     let workers = available_parallelism().map_or(1, usize::from);
     let store = Arc::new(Store::start(operator, workers)?);
@@ -58,7 +61,9 @@ pub fn serve(
         log::info!(address:% = address, database:% = path.display(); "serving");
         writeln!(stdout(), "listening on http://{address}")
     };
-    let served = block_on(Box::pin(http::serve(listener, state, workers, ready)));
+    let served = block_on(Box::pin(http::serve(
+        listener, state, workers, files_max, ready,
+    )));
     store.stop();
     drop(lock);
     served?;

@@ -19,25 +19,36 @@ pub(crate) mod wire;
 
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::http::KeepAlive;
+use actix_http::{HttpService, KeepAlive, Protocol};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::rt::signal::unix::{SignalKind, signal};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 
 use gate::connections::Connections;
 pub use gate::limits::{ChangedLimit, Limits};
 use gate::observe;
 pub use gate::state::State;
+use gate::stream::GatedStream;
 pub use routes::{CALLS, Call};
 use wire::envelope;
 
-/// Connections of one worker; more wait unaccepted.
+/// Connections of one worker, where the system grants the files for them; more
+/// wait unaccepted.
 const CONNECTIONS_MAX: usize = 4096;
+/// Files that connections leave to everything else: the book, its pool, exports.
+const FILES_RESERVED: u64 = 256;
+/// Files that a connection takes: its socket, and a second handle on it.
+const FILES_OF_CONNECTION: u64 = 2;
 
-/// Serves the address book on `listener` with `workers` threads until SIGTERM
-/// or SIGINT; says by `ready` when both are heard. Then finishes what is running
+/// Serves the address book on `listener` with `workers` threads, in a process that
+/// may have `files_max` files open, until SIGTERM or SIGINT; says by `ready` when both are heard. Then finishes what is running
 /// within its limit.
 ///
 /// # Errors
@@ -46,6 +57,7 @@ pub async fn serve(
     listener: TcpListener,
     state: State,
     workers: usize,
+    files_max: u64,
     ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     // First of all: a signal that comes early stops the server gracefully, too.
@@ -57,22 +69,43 @@ pub async fn serve(
     let limits = *state.limits();
     let connections = Connections::new(limits);
     actix_web::rt::spawn(Arc::clone(&connections).reap());
-    let server = HttpServer::new(move || {
-        App::new()
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections_max(files_max, workers))
+        .shutdown_timeout(limits.shutdown_wait.as_secs())
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    // As actix-web's own server has it, but each stream is read through its gate.
+    let server = builder.listen("http", listener, move || {
+        let app = App::new()
             .app_data(state.clone())
             .wrap(from_fn(observe::observe))
             .configure(routes::configure)
-            .default_service(web::to(envelope::no_such_path))
-    })
-    .on_connect(move |stream, extensions| connections.enter(stream, extensions))
-    .workers(workers)
-    .max_connections(CONNECTIONS_MAX)
-    .keep_alive(KeepAlive::Timeout(limits.keep_alive))
-    .client_request_timeout(limits.head_wait)
-    .shutdown_timeout(limits.shutdown_wait.as_secs())
-    .disable_signals()
-    .listen(listener)?
-    .run();
+            .default_service(web::to(envelope::no_such_path));
+        let app = app.into_factory().map_err(|error| error.error_response());
+        let (stopping, connections) = (stopping.clone(), Arc::clone(&connections));
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KeepAlive::Timeout(limits.keep_alive))
+            .client_request_timeout(limits.head_wait)
+            .client_disconnect_timeout(limits.refused)
+            .on_connect_ext(
+                |stream: &GatedStream, extensions: &mut actix_http::Extensions| {
+                    extensions.insert(Rc::clone(stream.connection()));
+                },
+            )
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            let stream = connections.enter(stream);
+            async move { Ok((stream, Protocol::Http1, peer)) }
+        })
+        .and_then(http)
+    })?;
+    let server = server.run();
 
     let handle = server.handle();
     actix_web::rt::spawn(async move {
@@ -85,4 +118,11 @@ pub async fn serve(
     });
     ready()?;
     server.await
+}
+
+/// Connections of each worker: together they leave the reserve alone.
+fn connections_max(files_max: u64, workers: usize) -> usize {
+    let all = files_max.saturating_sub(FILES_RESERVED) / FILES_OF_CONNECTION;
+    let each = usize::try_from(all).unwrap_or(usize::MAX) / workers.max(1);
+    each.clamp(1, CONNECTIONS_MAX)
 }

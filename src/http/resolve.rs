@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::contacts::raw;
 use super::gate::auth::{Allowed, ReadContacts};
+use super::gate::observe::Repeatable;
 use super::wire::body::JsonBody;
 use super::wire::envelope::{self, Refusal};
 use crate::contact::{Alias, FullContact};
@@ -30,7 +31,9 @@ pub(super) async fn resolve(
     let store = allowed.store();
     let resolved = store.resolve(allowed.grant(), recipients, template).await?;
     let answer = permit.run(move || Ok(write(&resolved))).await??;
-    Ok(envelope::written(answer))
+    let mut answer = envelope::written(answer);
+    answer.extensions_mut().insert(Repeatable);
+    Ok(answer)
 }
 
 fn parse(body: &ResolveBody) -> Result<(Vec<Recipient>, Option<Template>), Invalid> {

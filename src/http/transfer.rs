@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::gate::auth::{Allowed, CreateContacts, PutContacts, ReadContacts};
 use super::gate::observe::BodyRead;
+use super::gate::observe::OnDisk;
 use super::wire::envelope::{self, Refusal};
 use super::wire::import_record::{RowErrorRecord, SummaryRecord};
 use super::wire::query::Query;
@@ -105,6 +106,7 @@ fn attachment(format: Format, file: impl MessageBody + 'static) -> HttpResponse 
     let disposition = HeaderValue::from_static(disposition);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_DISPOSITION, disposition);
+    answer.extensions_mut().insert(OnDisk);
     answer
 }
 

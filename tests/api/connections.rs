@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Server, until};
+use crate::harness::{Server, agent, program, until};
 
 /// What a limit of a tenth of this may take here; less than any default.
 const SOON: Duration = Duration::from_secs(4);
@@ -56,7 +56,7 @@ fn a_refusal_before_the_body_is_read_says_that_it_closes() {
 
 #[test]
 fn a_second_head_that_never_ends_is_cut_off() {
-    let server = Server::start_with(&["--limit", "idle=400ms"]);
+    let server = Server::start_with(&["--limit", "idle=400ms", "--limit", "answer_wait=400ms"]);
     let mut stream = server.connect();
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -88,7 +88,7 @@ fn a_first_head_that_never_ends_is_cut_off() {
 
 #[test]
 fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
-    let server = Server::start_with(&["--limit", "idle=400ms"]);
+    let server = Server::start_with(&["--limit", "idle=400ms", "--limit", "answer_wait=400ms"]);
     let key = server.key(&["create:Contacts", "read:Contacts"]);
     let meta = "x".repeat(16_000);
     let contacts: Vec<String> = (0..400)
@@ -125,4 +125,32 @@ fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
         "{} bytes are what the buffers held",
         answer.len()
     );
+}
+
+#[test]
+fn connections_leave_files_to_everything_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut limited = std::process::Command::new("sh");
+    let limit = "ulimit -n 400 && exec \"$0\" \"$@\"";
+    limited.args(["-c", limit, program().get_program().to_str().unwrap()]);
+    let server = Server::start_command(limited, &directory.path().join("book.db"), &[]);
+    let key = server.key(&["read:Contacts"]);
+    let agent = agent();
+    let list = || {
+        let call = server.call("GET", "/contacts?search=a").key(&key);
+        call.by(&agent).send().status
+    };
+    let export = || {
+        let call = server.call("GET", "/contacts/export").key(&key);
+        call.by(&agent).send().status
+    };
+    assert_eq!(list(), 200);
+    let crowd: Vec<_> = (0..150).map(|_| server.connect()).collect();
+    assert_eq!(
+        (list(), export()),
+        (200, 200),
+        "on a connection that is there"
+    );
+    drop(crowd);
+    assert_eq!(server.call("GET", "/healthz").send().status, 200);
 }

@@ -38,6 +38,7 @@ mod members;
 mod merge;
 mod optouts;
 mod permissions;
+mod pipelined;
 mod put;
 mod resolve;
 mod resolve_limits;

@@ -1,26 +1,23 @@
-//! How long a connection may go without a request. actix limits the first head
-//! of a connection alone; a later head that never ends, an answer that nobody
-//! reads and an endless body behind a refusal would hold it for ever.
+//! Every open connection, with its deadline and its gate: how long it may go without
+//! a request, and what of it may pass to the parser.
 
-use std::any::Any;
+use std::cell::RefCell;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::{Extensions, ServiceRequest};
+use actix_web::dev::ServiceRequest;
 use actix_web::rt;
-use actix_web::web::Bytes;
 use socket2::SockRef;
 
+use super::framing::{Framing, Head};
 use super::limits::Limits;
+use super::stream::{GatedStream, Phase};
 
-/// Bytes of an answer that a client has the limit `idle` to take.
-const SLICE_BYTES_MAX: usize = 64 * 1024;
 /// How often connections beyond their deadline are reaped.
 const REAP_EVERY: Duration = Duration::from_millis(250);
 /// Stands for: a request is running, which has limits of its own.
@@ -30,15 +27,30 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Connections {
     begun: Instant,
     limits: Limits,
-    open: Mutex<Vec<Weak<Connection>>>,
+    open: Mutex<Vec<Weak<Deadline>>>,
 }
 
-/// One connection: a second handle on its socket, and its deadline.
-pub(crate) struct Connection {
+/// A second handle on a socket, and until when it may stay open.
+struct Deadline {
     socket: TcpStream,
     begun: Instant,
+    at_ms: AtomicU64,
+}
+
+/// One connection, as its worker knows it.
+pub(crate) struct Connection {
+    /// None where the system has no second handle to give.
+    deadline: Option<Arc<Deadline>>,
     limits: Limits,
-    deadline_ms: AtomicU64,
+    gate: RefCell<Gate>,
+}
+
+struct Gate {
+    phase: Phase,
+    /// The request that runs is the last: its client says so.
+    is_last: bool,
+    /// Who waits until more may pass.
+    reader: Option<Waker>,
 }
 
 impl Connections {
@@ -50,21 +62,29 @@ impl Connections {
         })
     }
 
-    /// Remembers a connection that was accepted.
-    pub(crate) fn enter(&self, stream: &dyn Any, extensions: &mut Extensions) {
-        let duplicate = stream
-            .downcast_ref::<rt::net::TcpStream>()
-            .and_then(|stream| stream.as_fd().try_clone_to_owned().ok());
-        let Some(socket) = duplicate else { return };
-        let connection = Arc::new(Connection {
-            socket: TcpStream::from(socket),
-            begun: self.begun,
-            limits: self.limits,
-            deadline_ms: AtomicU64::new(NEVER),
+    /// Takes in a connection that was accepted.
+    pub(crate) fn enter(&self, stream: rt::net::TcpStream) -> GatedStream {
+        let duplicate = stream.as_fd().try_clone_to_owned().ok();
+        let deadline = duplicate.map(|socket| {
+            Arc::new(Deadline {
+                socket: TcpStream::from(socket),
+                begun: self.begun,
+                at_ms: AtomicU64::new(NEVER),
+            })
         });
+        let connection = Connection {
+            deadline,
+            limits: self.limits,
+            gate: RefCell::new(Gate {
+                phase: Phase::Head(Head::default()),
+                is_last: false,
+                reader: None,
+            }),
+        };
         connection.stay(self.limits.idle);
-        self.lock().push(Arc::downgrade(&connection));
-        extensions.insert(connection);
+        self.lock()
+            .extend(connection.deadline.as_ref().map(Arc::downgrade));
+        GatedStream::new(stream, Rc::new(connection))
     }
 
     /// Ends what is beyond its deadline, again and again.
@@ -72,104 +92,152 @@ impl Connections {
         loop {
             rt::time::sleep(REAP_EVERY).await;
             let now_ms = elapsed_ms(self.begun);
-            self.lock().retain(|connection| {
-                let Some(connection) = connection.upgrade() else {
+            self.lock().retain(|deadline| {
+                let Some(deadline) = deadline.upgrade() else {
                     return false;
                 };
-                if connection.deadline_ms.load(Ordering::Relaxed) < now_ms {
-                    connection.end();
+                if deadline.at_ms.load(Ordering::Relaxed) < now_ms {
+                    deadline.end();
                 }
                 true
             });
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Deadline>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Connection {
-    /// The connection of `request`, on which a request now runs.
-    pub(crate) fn of(request: &ServiceRequest) -> Option<Arc<Self>> {
-        let connection = request.request().conn_data::<Arc<Self>>()?;
-        connection.deadline_ms.store(NEVER, Ordering::Relaxed);
-        Some(Arc::clone(connection))
+impl Deadline {
+    fn after_ms(&self, duration: Duration) -> u64 {
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(NEVER);
+        elapsed_ms(self.begun).saturating_add(duration_ms)
     }
 
-    /// Ends it as actix will notice, and by a reset (tcp(7), `SO_LINGER`): with less
-    /// the system would go on offering an answer that nobody takes, and leave a
-    /// client that waits for room to write without a word.
+    /// Ends the connection as actix will notice, and by a reset (tcp(7),
+    /// `SO_LINGER`): with less the system would go on offering an answer that
+    /// nobody takes, and leave a client that waits for room to write without a word.
     fn end(&self) {
         // It may have ended by itself in this very moment.
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         let _ = self.socket.shutdown(Shutdown::Both);
     }
+}
 
-    fn stay(&self, duration: Duration) {
-        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(NEVER);
-        let deadline_ms = elapsed_ms(self.begun).saturating_add(duration_ms);
-        self.deadline_ms.store(deadline_ms, Ordering::Relaxed);
+impl Connection {
+    /// The connection of `request`, whose clock stops: a running request has
+    /// limits of its own. The gate learns what follows its head, and whether the
+    /// client wants it to be the last.
+    pub(crate) fn of(
+        request: &ServiceRequest,
+        framing: Framing,
+        is_last: bool,
+    ) -> Option<Rc<Self>> {
+        let connection = request.request().conn_data::<Rc<Self>>()?;
+        if let Some(deadline) = &connection.deadline {
+            deadline.at_ms.store(NEVER, Ordering::Relaxed);
+        }
+        connection.gate.borrow_mut().is_last = is_last;
+        connection.body_passed(framing);
+        if framing != Framing::Length(0) {
+            connection.wake_reader();
+        }
+        Some(Rc::clone(connection))
+    }
+
+    /// The limits of this server.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.gate.borrow().phase
+    }
+
+    /// A part of a head has passed, perhaps its end. Its clock begins with its
+    /// first byte.
+    pub(super) fn head_passed(&self, head: Head, ends: bool) {
+        let mut gate = self.gate.borrow_mut();
+        let began = matches!(gate.phase, Phase::Head(before) if !before.has_begun());
+        gate.phase = if ends { Phase::Told } else { Phase::Head(head) };
+        if !ends && began && head.has_begun() {
+            self.stay_at_most(self.limits.head_wait);
+        }
+    }
+
+    /// What is left of the body of the running request.
+    pub(super) fn body_passed(&self, left: Framing) {
+        self.gate.borrow_mut().phase = match left {
+            Framing::Length(0) => Phase::Answering,
+            Framing::Length(_) | Framing::Chunked(_) => Phase::Body(left),
+        };
+    }
+
+    /// Whoever reads is woken once more may pass.
+    pub(super) fn wake_when_more_passes(&self, reader: &Waker) {
+        self.gate.borrow_mut().reader = Some(reader.clone());
+    }
+
+    /// The answer was made: the next head may pass. With `closing` the rest of a
+    /// body that was not read is thrown away.
+    pub(super) fn answered(&self, closing: bool) {
+        let mut gate = self.gate.borrow_mut();
+        gate.phase = if closing {
+            Phase::Ending
+        } else if gate.is_last {
+            Phase::Closed
+        } else {
+            Phase::Head(Head::default())
+        };
+        drop(gate);
+        let Limits { refused, idle, .. } = self.limits;
+        self.stay(if closing { refused } else { idle });
+        self.wake_reader();
+    }
+
+    fn wake_reader(&self) {
+        let reader = self.gate.borrow_mut().reader.take();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// The client takes nothing of what is written, or takes it again. What is left
+    /// of an answer that was made has a time; while one is made, its slices have.
+    pub(super) fn note_blocked(&self, is_blocked: bool) {
+        let made = matches!(self.phase(), Phase::Head(_) | Phase::Closed);
+        match (made, is_blocked) {
+            (true, true) => self.stay_at_most(self.limits.answer_wait),
+            (true, false) => self.stay(self.limits.idle),
+            (false, _) => {}
+        }
+    }
+
+    pub(super) fn stay(&self, duration: Duration) {
+        let Some(deadline) = &self.deadline else {
+            return;
+        };
+        let at_ms = deadline.after_ms(duration);
+        deadline.at_ms.store(at_ms, Ordering::Relaxed);
+    }
+
+    /// The same, but never later than it would end already.
+    fn stay_at_most(&self, duration: Duration) {
+        if let Some(deadline) = &self.deadline {
+            let at_ms = deadline.after_ms(duration);
+            deadline.at_ms.fetch_min(at_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends the connection at once.
+    pub(super) fn end(&self) {
+        if let Some(deadline) = &self.deadline {
+            deadline.end();
+        }
     }
 }
 
 fn elapsed_ms(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(NEVER)
-}
-
-/// An answer's body, which keeps the connection's time while it is sent: handed
-/// out in slices, each of which has to be taken within the limit `idle`.
-pub(crate) struct TimedBody {
-    body: BoxBody,
-    /// What is left of the chunk that is being handed out.
-    chunk: Bytes,
-    connection: Option<Arc<Connection>>,
-    closing: bool,
-}
-
-impl TimedBody {
-    /// `closing` where the request's body was not read: the connection ends.
-    pub(crate) fn new(body: BoxBody, connection: Option<Arc<Connection>>, closing: bool) -> Self {
-        Self {
-            body,
-            chunk: Bytes::new(),
-            connection,
-            closing,
-        }
-    }
-}
-
-impl Drop for TimedBody {
-    fn drop(&mut self) {
-        if let Some(connection) = &self.connection {
-            let Limits { refused, idle, .. } = connection.limits;
-            connection.stay(if self.closing { refused } else { idle });
-        }
-    }
-}
-
-impl MessageBody for TimedBody {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.chunk.is_empty() {
-            match Pin::new(&mut self.body).poll_next(context) {
-                Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,
-                other => return other,
-            }
-        }
-        let slice_bytes = self.chunk.len().min(SLICE_BYTES_MAX);
-        let slice = self.chunk.split_to(slice_bytes);
-        if let Some(connection) = &self.connection {
-            connection.stay(connection.limits.idle);
-        }
-        Poll::Ready(Some(Ok(slice)))
-    }
 }

@@ -36,11 +36,13 @@ macro_rules! limits {
 limits! {
     /// How long an idle connection is kept.
     keep_alive: 15_000,
-    /// How long the first head of a connection may take to arrive.
+    /// How long a head may take to arrive, from its first byte.
     head_wait: 5_000,
-    /// From an answer to the end of the next head, what keep-alive grants and the
-    /// time for a head; also how long each slice of an answer may take to be taken.
+    /// From an answer to the end of the next head: what keep-alive grants and the
+    /// time for a head.
     idle: 20_000,
+    /// How long each slice of an answer may take to be taken.
+    answer_wait: 15_000,
     /// From an answer that refuses a body to the end of the connection, so that
     /// the client reads the answer before the reset.
     refused: 1_000,

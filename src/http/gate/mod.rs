@@ -4,7 +4,10 @@
 pub(crate) mod admission;
 pub(crate) mod auth;
 pub(crate) mod connections;
+pub(crate) mod framing;
 pub(crate) mod limits;
 pub(crate) mod metrics;
 pub(crate) mod observe;
 pub(crate) mod state;
+pub(crate) mod stream;
+pub(crate) mod timed_body;

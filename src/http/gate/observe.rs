@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
-use actix_web::body::BoxBody;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{
@@ -18,13 +19,26 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse};
 use uuid::Uuid;
 
-use super::connections::{Connection, TimedBody};
+use super::admission::Admitted;
+use super::connections::Connection;
+use super::framing::{Chunks, Framing};
+use super::state::State;
+use super::timed_body::TimedBody;
+use crate::budget::Held;
 use crate::error::Error;
 use crate::http::wire::envelope::Refusal;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken from the request.
 const REQUEST_ID_CHARACTERS_MAX: usize = 64;
+
+/// Answers of up to so many bytes are not counted: a connection has one.
+const SMALL_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Stands in a response's extensions where its body is read from the disk.
+pub(crate) struct OnDisk;
+/// Stands in a response's extensions where nothing was stored for it.
+pub(crate) struct Repeatable;
 
 /// Stands in a request's extensions once its body was read to the end.
 pub(crate) struct BodyRead;
@@ -37,11 +51,20 @@ pub(crate) async fn observe(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<TimedBody>, actix_web::Error> {
     let request_id = request_id(&request);
-    let connection = Connection::of(&request);
-    let has_body = has_body(request.headers());
+    let framing = framing(request.headers());
+    let is_last = request.head().connection_type() == ConnectionType::Close;
+    let connection = Connection::of(&request, framing, is_last);
     let mut response = next.call(request).await?;
+    let held = match hold(&response) {
+        Ok(held) => held,
+        Err(refusal) => {
+            response = response.into_response(refusal.answer());
+            None
+        }
+    };
     log(&response, &request_id);
-    let closing = has_body && !response.request().extensions().contains::<BodyRead>();
+    let closing =
+        framing != Framing::Length(0) && !response.request().extensions().contains::<BodyRead>();
     if closing {
         response
             .response_mut()
@@ -52,12 +75,45 @@ pub(crate) async fn observe(
     headers.insert(X_REQUEST_ID, request_id);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response.map_body(|_, body| TimedBody::new(body, connection, closing)))
+    Ok(response.map_body(|_, body| TimedBody::new(body, connection, closing, held)))
 }
 
-fn has_body(headers: &HeaderMap) -> bool {
+/// What follows a head, as the parser read it: RFC 9112, section 6.3.
+fn framing(headers: &HeaderMap) -> Framing {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Framing::Chunked(Chunks::default());
+    }
     let length = headers.get(CONTENT_LENGTH);
-    headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
+    let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
+    Framing::Length(length.unwrap_or(0))
+}
+
+/// Counts an answer in memory against the budget of its key. Where nothing is
+/// left, a read is refused, which can be asked again; what was stored is told.
+///
+/// # Errors
+/// `AnswersWaiting`.
+fn hold(response: &ServiceResponse<BoxBody>) -> Result<Option<Held>, Refusal> {
+    let BodySize::Sized(bytes) = response.response().body().size() else {
+        return Ok(None);
+    };
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let request = response.request();
+    if bytes <= SMALL_ANSWER_BYTES || response.response().extensions().contains::<OnDisk>() {
+        return Ok(None);
+    }
+    let extensions = request.extensions();
+    let (Some(admitted), Ok(state)) = (extensions.get::<Rc<Admitted>>(), State::of(request)) else {
+        return Ok(None);
+    };
+    let key = admitted.credential.id;
+    let is_read =
+        request.method().is_safe() || response.response().extensions().contains::<Repeatable>();
+    match state.answers().take(key, bytes) {
+        Some(held) => Ok(Some(held)),
+        None if is_read => Err(Error::AnswersWaiting.into()),
+        None => Ok(Some(state.answers().overdraw(key, bytes))),
+    }
 }
 
 /// The client's own id where it is 1 to 64 visible ASCII characters, else a new one.

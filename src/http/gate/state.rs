@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::metrics::Metrics;
 use crate::address::AddressRanges;
 use crate::bucket::Buckets;
+use crate::budget::Budget;
 use crate::error::Error;
 use crate::http::wire::body_permits::BodyPermits;
 use crate::keyring::Keyring;
@@ -20,6 +21,10 @@ use crate::token::KeyId;
 
 /// Addresses, keys, and pairs of key and permission that are remembered.
 const REMEMBERED_MAX: usize = 10_000;
+/// Bytes of answers that wait to be taken, in all and of one key: the largest
+/// answer has 32 MiB.
+const ANSWERS_BYTES_MAX: usize = 64 * 1024 * 1024;
+const ANSWERS_OF_KEY_BYTES_MAX: usize = 40 * 1024 * 1024;
 
 /// What every worker shares.
 pub struct State {
@@ -32,6 +37,7 @@ pub struct State {
     pub(super) refusals: Buckets<(KeyId, Permission)>,
     pub(super) metrics: Metrics,
     bodies: BodyPermits,
+    answers: Budget,
     limits: Limits,
 }
 
@@ -49,6 +55,7 @@ impl State {
             refusals: Buckets::new(REMEMBERED_MAX),
             metrics: Metrics::default(),
             bodies: BodyPermits::new(limits.permit_wait),
+            answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
             limits,
         }
     }
@@ -71,6 +78,11 @@ impl State {
 
     pub(crate) fn bodies(&self) -> &BodyPermits {
         &self.bodies
+    }
+
+    /// What answers that wait to be taken may hold in memory.
+    pub(super) fn answers(&self) -> &Budget {
+        &self.answers
     }
 
     /// The state of the server that `request` came to.

@@ -175,6 +175,7 @@ impl Refusal {
                 | Error::ImportsBusy
                 | Error::VerifierBusy
                 | Error::ListsBusy
+                | Error::AnswersWaiting
                 | Error::ListTooSlow
                 | Error::Stopping
                 | Error::OutcomeUnknown

@@ -1,0 +1,120 @@
+//! Many requests on one connection, written before any answer is read.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Server, peak_memory_kib};
+
+const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK";
+/// Ends a run of requests.
+const LAST: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+/// Writes requests and reads nothing, until the server does not take any more or
+/// ends the connection; how many bytes it took.
+fn flood(stream: &mut TcpStream) -> usize {
+    stream
+        .set_write_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    let many = HEALTHZ.repeat(1000);
+    let mut written = 0;
+    loop {
+        match stream.write(many.as_bytes()) {
+            Ok(bytes) => written += bytes,
+            Err(_) => return written,
+        }
+    }
+}
+
+#[test]
+fn requests_whose_answers_nobody_reads_are_not_read_either() {
+    let server = Server::start();
+    assert_eq!(server.call("GET", "/healthz").send().status, 200);
+    let before = peak_memory_kib(server.pid());
+    let mut streams: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    for stream in &mut streams {
+        flood(stream);
+    }
+    let grown = peak_memory_kib(server.pid()) - before;
+    assert!(grown < 8 * 1024, "{grown} KiB");
+    assert_eq!(server.call("GET", "/healthz").send().status, 200);
+}
+
+#[test]
+fn who_does_not_read_is_cut_off_and_costs_no_processor_time() {
+    let server = Server::start_with(&["--limit", "answer_wait=400ms"]);
+    let mut stream = server.connect();
+    flood(&mut stream);
+    let begun = Instant::now();
+    // A write says it first: the reset has thrown away what could be read.
+    while begun.elapsed() < Duration::from_secs(4) {
+        match stream.write(b"G") {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+    panic!("it is still open");
+}
+
+#[test]
+fn every_one_of_many_requests_gets_its_answer_in_order() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let mut requests = String::new();
+    for number in 0..200 {
+        requests.push_str(HEALTHZ);
+        let body = format!(r#"{{"alias":"c{number}","msisdn":"15550001111"}}"#);
+        let head = format!(
+            "POST /contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+        );
+        if number % 2 == 0 {
+            requests.push_str(&format!(
+                "{head}Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            ));
+        } else {
+            let (one, other) = body.split_at(body.len() / 2);
+            requests.push_str(&format!(
+                "{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{one}\r\n{:X};a=b\r\n{other}\r\n0\r\nTrailer: 1\r\n\r\n",
+                one.len(),
+                other.len()
+            ));
+        }
+    }
+    requests.push_str(LAST);
+    // Behind a `Connection: close` nothing is answered (RFC 9112, section 9.6).
+    requests.push_str(HEALTHZ);
+    let mut stream = server.connect();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let mut writing = stream.try_clone().unwrap();
+    let sent = std::thread::spawn(move || {
+        for piece in requests.as_bytes().chunks(777) {
+            writing.write_all(piece).unwrap();
+        }
+    });
+    let mut answers = String::new();
+    let _ = stream.read_to_string(&mut answers);
+    sent.join().unwrap();
+    assert_eq!(answers.matches(OK).count(), 401);
+    let mut from = 0;
+    for number in 0..200 {
+        let alias = format!("\"alias\":\"c{number}\"");
+        from += answers[from..].find(&alias).unwrap();
+    }
+    assert_eq!(server.stored(), 200);
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_is_answered() {
+    let server = Server::start();
+    let mut stream = server.connect();
+    for byte in LAST.as_bytes() {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with(OK), "{answer}");
+}
