@@ -47,3 +47,4 @@ mod strangers;
 mod transfer;
 mod transfer_streams;
 mod update;
+mod waiting_answers;
