@@ -2,6 +2,8 @@
 //! (RFC 9112): as much of it as the gate has to know. What a head says is told by
 //! the parser behind the gate, so that the two cannot disagree.
 
+use memchr::memchr;
+
 /// How the bytes behind a head are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -17,24 +19,27 @@ pub(crate) enum Framing {
 pub(crate) struct Head {
     /// Something else than an end of a line was seen.
     begun: bool,
-    /// The line so far is empty.
-    at_line_start: bool,
+    /// The line so far has something.
+    in_line: bool,
 }
 
 impl Head {
     /// How many of `bytes` belong to the head, and whether its end is among them.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
-        for (position, byte) in bytes.iter().enumerate() {
-            match byte {
-                b'\n' if self.begun && self.at_line_start => return (position + 1, true),
-                b'\n' => self.at_line_start = self.begun,
-                b'\r' => {}
-                _ => {
-                    self.begun = true;
-                    self.at_line_start = false;
-                }
+        let has_something = |line: &[u8]| line.iter().any(|byte| *byte != b'\r');
+        let mut line_start = 0;
+        while let Some(length) = memchr(b'\n', &bytes[line_start..]) {
+            let line = &bytes[line_start..line_start + length];
+            line_start += length + 1;
+            if self.in_line || has_something(line) {
+                self.begun = true;
+            } else if self.begun {
+                return (line_start, true);
             }
+            self.in_line = false;
         }
+        self.in_line |= has_something(&bytes[line_start..]);
+        self.begun |= self.in_line;
         (bytes.len(), false)
     }
 

@@ -41,8 +41,9 @@ limits! {
     /// From an answer to the end of the next head: what keep-alive grants and the
     /// time for a head.
     idle: 20_000,
-    /// How long each slice of an answer may take to be taken.
-    answer_wait: 15_000,
+    /// How long each slice of an answer may take to be taken: who does not read is
+    /// ended within 15 seconds.
+    answer_wait: 14_500,
     /// From an answer that refuses a body to the end of the connection, so that
     /// the client reads the answer before the reset.
     refused: 1_000,
