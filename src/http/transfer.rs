@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::gate::auth::{Allowed, CreateContacts, PutContacts, ReadContacts};
+use super::gate::connections::Connection;
 use super::gate::observe::BodyRead;
 use super::gate::observe::OnDisk;
 use super::wire::envelope::{self, Refusal};
@@ -177,6 +178,7 @@ pub(super) async fn import(
         false => None,
     };
     let mut tally = Tally::default();
+    Connection::ask_for_body(&request);
     let imported = import_file(upload, format, (store, grant, mode), trial, &mut tally).await;
     if imported.is_ok() {
         request.extensions_mut().insert(BodyRead);

@@ -118,3 +118,49 @@ fn a_head_that_comes_byte_by_byte_is_answered() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with(OK), "{answer}");
 }
+
+/// Sends a head and then a body, each at once; what is answered.
+fn answers(server: &Server, head: &str, body: &str) -> String {
+    let mut stream = server.connect();
+    let length = format!(
+        "Connection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(format!("{head}{length}").as_bytes())
+        .unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answers = String::new();
+    let _ = stream.read_to_string(&mut answers);
+    answers
+}
+
+#[test]
+fn a_body_is_asked_for_once_the_key_is_checked() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let head = |key: &str| {
+        format!(
+            "POST /contacts HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nAuthorization: Bearer {key}\r\n"
+        )
+    };
+    let body = r#"{"alias":"a","msisdn":"15550001111"}"#;
+    let asked = answers(&server, &head(&key), body);
+    assert!(
+        asked.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"),
+        "{asked}"
+    );
+    let refused = answers(&server, &head("abk_"), body);
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+}
+
+#[test]
+fn an_upgrade_is_ignored_and_the_body_keeps_its_length() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let head = format!(
+        "POST /contacts HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nContent-Type: application/json\r\nAuthorization: Bearer {key}\r\n"
+    );
+    let answer = answers(&server, &head, r#"{"alias":"a","msisdn":"15550001111"}"#);
+    assert!(answer.starts_with(OK), "{answer}");
+}

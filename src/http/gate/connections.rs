@@ -2,6 +2,8 @@
 //! a request, and what of it may pass to the parser.
 
 use std::cell::RefCell;
+use std::io::Write;
+use std::mem;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -11,7 +13,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServiceRequest;
-use actix_web::rt;
+use actix_web::{HttpRequest, rt};
 use socket2::SockRef;
 
 use super::framing::{Framing, Head};
@@ -20,6 +22,8 @@ use super::stream::{GatedStream, Phase};
 
 /// How often connections beyond their deadline are reaped.
 const REAP_EVERY: Duration = Duration::from_millis(250);
+/// The interim answer to `Expect: 100-continue`.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Stands for: a request is running, which has limits of its own.
 const NEVER: u64 = u64::MAX;
 
@@ -49,6 +53,8 @@ struct Gate {
     phase: Phase,
     /// The request that runs is the last: its client says so.
     is_last: bool,
+    /// The client waits for a `100 Continue`.
+    expects_continue: bool,
     /// Who waits until more may pass.
     reader: Option<Waker>,
 }
@@ -78,6 +84,7 @@ impl Connections {
             gate: RefCell::new(Gate {
                 phase: Phase::Head(Head::default()),
                 is_last: false,
+                expects_continue: false,
                 reader: None,
             }),
         };
@@ -146,6 +153,20 @@ impl Connection {
         Some(Rc::clone(connection))
     }
 
+    /// Tells a client that waits for it to send the body of `request` (RFC 9110,
+    /// section 10.1.1): the key is checked, and the body is wanted.
+    pub(crate) fn ask_for_body(request: &HttpRequest) {
+        let Some(connection) = request.conn_data::<Rc<Self>>() else {
+            return;
+        };
+        let expected = mem::take(&mut connection.gate.borrow_mut().expects_continue);
+        if let (true, Some(deadline)) = (expected, &connection.deadline) {
+            // Nothing else is being written: the answer before this request was
+            // taken. Where it does not go out, the client sends its body at last.
+            let _ = (&deadline.socket).write(CONTINUE);
+        }
+    }
+
     /// The limits of this server.
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
@@ -161,6 +182,7 @@ impl Connection {
         let mut gate = self.gate.borrow_mut();
         let began = matches!(gate.phase, Phase::Head(before) if !before.has_begun());
         gate.phase = if ends { Phase::Told } else { Phase::Head(head) };
+        gate.expects_continue = head.expects_continue();
         if !ends && began && head.has_begun() {
             self.stay_at_most(self.limits.head_wait);
         }

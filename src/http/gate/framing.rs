@@ -21,16 +21,30 @@ pub(crate) struct Head {
     begun: bool,
     /// The line so far has something.
     in_line: bool,
+    /// The client waits for a `100 Continue` before it sends the body.
+    expects_continue: bool,
 }
+
+/// Fields that the parser must not see, each with its colon. A server may ignore
+/// `Upgrade` (RFC 9110, section 7.8), and the parser would lose the body's length
+/// over it; `100 Continue` is sent once the key is checked, not before.
+const UPGRADE: &[u8] = b"upgrade:";
+const EXPECT: &[u8] = b"expect:";
+/// Takes the place of their first letter: a field that nobody knows.
+const HIDDEN: u8 = b'~';
 
 impl Head {
     /// How many of `bytes` belong to the head, and whether its end is among them.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
+    /// Hides what the parser must not see.
+    pub(crate) fn take(&mut self, bytes: &mut [u8]) -> (usize, bool) {
         let has_something = |line: &[u8]| line.iter().any(|byte| *byte != b'\r');
         let mut line_start = 0;
         while let Some(length) = memchr(b'\n', &bytes[line_start..]) {
-            let line = &bytes[line_start..line_start + length];
+            let line = &mut bytes[line_start..line_start + length];
             line_start += length + 1;
+            if !self.in_line {
+                self.hide(line);
+            }
             if self.in_line || has_something(line) {
                 self.begun = true;
             } else if self.begun {
@@ -41,6 +55,25 @@ impl Head {
         self.in_line |= has_something(&bytes[line_start..]);
         self.begun |= self.in_line;
         (bytes.len(), false)
+    }
+
+    /// Hides a field in a whole line. One that comes in pieces is left: it harms
+    /// nobody but its sender.
+    fn hide(&mut self, line: &mut [u8]) {
+        let begins = |field: &[u8]| {
+            let name = line.get(..field.len());
+            name.is_some_and(|name| name.eq_ignore_ascii_case(field))
+        };
+        let expects_continue = begins(EXPECT);
+        if expects_continue || begins(UPGRADE) {
+            line[0] = HIDDEN;
+        }
+        self.expects_continue |= expects_continue;
+    }
+
+    /// Whether the client waits for a `100 Continue`.
+    pub(crate) fn expects_continue(self) -> bool {
+        self.expects_continue
     }
 
     /// Whether a part of a head was seen.
@@ -141,9 +174,9 @@ mod tests {
     ];
 
     /// Takes `text` in pieces of `piece` bytes; how many bytes belong to it.
-    fn taken(text: &str, piece: usize, mut take: impl FnMut(&[u8]) -> (usize, bool)) -> usize {
+    fn taken(text: &str, piece: usize, mut take: impl FnMut(&mut [u8]) -> (usize, bool)) -> usize {
         let mut taken = 0;
-        for bytes in text.as_bytes().chunks(piece) {
+        for bytes in text.as_bytes().to_vec().chunks_mut(piece) {
             let (count, ends) = take(bytes);
             taken += count;
             if ends {
@@ -165,5 +198,16 @@ mod tests {
             let text = format!("{}{rest}GET", BODIES[body]);
             prop_assert_eq!(taken(&text, piece, |bytes| scan.take(bytes)), BODIES[body].len());
         }
+    }
+
+    #[test]
+    fn fields_that_the_parser_must_not_see_are_hidden() {
+        let mut head =
+            *b"GET /upgrade: HTTP/1.1\r\nuPGRADE: websocket\r\nExpect: 100-continue\r\n\r\n";
+        let mut scan = Head::default();
+        assert_eq!(scan.take(&mut head), (head.len(), true));
+        assert!(scan.expects_continue());
+        let hidden = "GET /upgrade: HTTP/1.1\r\n~PGRADE: websocket\r\n~xpect: 100-continue\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&head), hidden);
     }
 }

@@ -72,11 +72,11 @@ impl GatedStream {
         &mut self,
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
-        take: impl FnOnce(&[u8]) -> usize,
+        take: impl FnOnce(&mut [u8]) -> usize,
     ) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
             let seen = self.ahead.len().min(into.remaining());
-            let passed = take(&self.ahead[..seen]);
+            let passed = take(&mut self.ahead[..seen]);
             into.put_slice(&self.ahead[..passed]);
             self.ahead.drain(..passed);
             return Poll::Ready(Ok(()));
@@ -86,7 +86,7 @@ impl GatedStream {
             let mut read = ReadBuf::new(&mut scratch[..room]);
             let polled = Pin::new(&mut self.stream).poll_read(context, &mut read);
             if let Poll::Ready(Ok(())) = polled {
-                let bytes = read.filled();
+                let bytes = read.filled_mut();
                 let passed = take(bytes);
                 into.put_slice(&bytes[..passed]);
                 self.ahead.extend_from_slice(&bytes[passed..]);
@@ -181,7 +181,7 @@ impl AsyncRead for GatedStream {
                 });
                 polled
             }
-            Phase::Ending => this.pass(context, into, <[u8]>::len),
+            Phase::Ending => this.pass(context, into, |bytes| bytes.len()),
             Phase::Told | Phase::Answering | Phase::Closed => this.pass_nothing(context, into),
         }
     }

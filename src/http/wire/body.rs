@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::body_permits::BodyPermit;
 use super::envelope::Refusal;
 use crate::fields::fields_of;
+use crate::http::gate::connections::Connection;
 use crate::http::gate::observe::BodyRead;
 use crate::http::gate::state::State;
 use crate::invalid::Invalid;
@@ -46,6 +47,7 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
                 .await?;
             let body_wait = state.limits().body_wait;
             let wait_max = body_wait.saturating_sub(begun.elapsed());
+            Connection::ask_for_body(&request);
             let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
             let bytes = timeout(wait_max, payload.to_bytes_limited(BYTES_MAX))
                 .await
