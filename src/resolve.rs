@@ -2,6 +2,7 @@
 //! sent to, and the text for each.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::contact::{Alias, FullContact, Msisdn};
 use crate::invalid::Invalid;
@@ -26,14 +27,15 @@ pub enum Resolved {
 }
 
 impl Resolved {
-    /// What an answer needs for it at the least: its meta, and its text twice.
+    /// What an answer needs for it at the least: its meta, its text twice, and the
+    /// names of what is missing in it.
     fn answer_bytes_min(&self) -> usize {
         match self {
             Self::NotFound => 0,
             Self::OptedOut(full) | Self::Duplicate(full) => full.meta.as_json().len(),
             Self::Sendable(full, text) => {
-                let text_bytes = text.as_ref().map_or(0, |text| text.text.len());
-                full.meta.as_json().len() + 2 * text_bytes
+                let text_bytes = text.as_ref().map_or(0, Rendered::answer_bytes_min);
+                full.meta.as_json().len() + text_bytes
             }
         }
     }
@@ -42,7 +44,7 @@ impl Resolved {
 /// Goes through recipients in order, deciding for each: not found, opted out,
 /// duplicate number, else sendable.
 pub struct Resolver {
-    template: Option<Template>,
+    template: Option<Arc<Template>>,
     numbers: HashSet<Msisdn>,
     /// What the answer holds so far, at the least.
     answer_bytes: usize,
@@ -50,7 +52,7 @@ pub struct Resolver {
 
 impl Resolver {
     /// Begins with no number yet; each sendable recipient gets `template`'s text.
-    pub fn new(template: Option<Template>) -> Self {
+    pub fn new(template: Option<Arc<Template>>) -> Self {
         Self {
             template,
             numbers: HashSet::new(),
@@ -68,7 +70,7 @@ impl Resolver {
         found: Option<FullContact>,
         opted_out: bool,
     ) -> Result<Resolved, Invalid> {
-        let resolved = self.decided(found, opted_out);
+        let resolved = self.decided(found, opted_out)?;
         self.answer_bytes += resolved.answer_bytes_min();
         if self.answer_bytes > ANSWER_BYTES_MAX {
             return Err(Invalid::AnswerTooLarge);
@@ -76,21 +78,29 @@ impl Resolver {
         Ok(resolved)
     }
 
-    fn decided(&mut self, found: Option<FullContact>, opted_out: bool) -> Resolved {
+    fn decided(
+        &mut self,
+        found: Option<FullContact>,
+        opted_out: bool,
+    ) -> Result<Resolved, Invalid> {
         let Some(full) = found else {
-            return Resolved::NotFound;
+            return Ok(Resolved::NotFound);
         };
         if opted_out {
-            return Resolved::OptedOut(full);
+            return Ok(Resolved::OptedOut(full));
         }
         if !self.numbers.insert(full.contact.msisdn.clone()) {
-            return Resolved::Duplicate(full);
+            return Ok(Resolved::Duplicate(full));
         }
-        let text = self
-            .template
-            .as_ref()
-            .map(|template| template.render(&full));
-        Resolved::Sendable(full, text)
+        let bytes_max = ANSWER_BYTES_MAX - self.answer_bytes;
+        let text = match &self.template {
+            Some(template) => {
+                let text = template.render(&full, bytes_max);
+                Some(text.ok_or(Invalid::AnswerTooLarge)?)
+            }
+            None => None,
+        };
+        Ok(Resolved::Sendable(full, text))
     }
 }
 

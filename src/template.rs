@@ -43,8 +43,26 @@ struct Name {
 pub struct Rendered {
     /// The text; placeholders without a value are left standing.
     pub text: String,
-    /// Their names, each once, in the order of the text.
-    pub missing: Vec<String>,
+    /// Their places among the names of the template, each once, in the order of the
+    /// text: a name for each recipient would take more than the answer.
+    missing: Vec<u16>,
+    /// Bytes of their names, with what JSON puts around each.
+    missing_bytes: usize,
+}
+
+/// What JSON puts around a name in a list: two quotes and a comma.
+const AROUND_NAME_BYTES: usize = 3;
+
+impl Rendered {
+    /// What an answer needs for it at the least: the text stands in it twice.
+    pub fn answer_bytes_min(&self) -> usize {
+        2 * self.text.len() + self.missing_bytes
+    }
+
+    /// Whether every placeholder has a value.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
 }
 
 impl Template {
@@ -89,8 +107,15 @@ impl Template {
         self.parts.push(Part::Placeholder(at));
     }
 
-    /// Fills the placeholders from a contact.
-    pub fn render(&self, full: &FullContact) -> Rendered {
+    /// The names that have no value in `rendered`, a text of this template.
+    pub fn missing<'t>(&'t self, rendered: &'t Rendered) -> impl Iterator<Item = &'t str> {
+        let names = rendered.missing.iter();
+        names.filter_map(|at| Some(self.names.get(usize::from(*at))?.exact.as_str()))
+    }
+
+    /// Fills the placeholders from a contact; nothing where an answer would need
+    /// more than `bytes_max` for it, which is found out while it is written.
+    pub fn render(&self, full: &FullContact, bytes_max: usize) -> Option<Rendered> {
         let members = serde_json::from_str(full.meta.as_json());
         let members = members.map_or_else(|_| Vec::new(), |Members(members)| members);
         let values = Values::of(full, &members);
@@ -110,16 +135,22 @@ impl Template {
                     }
                 },
             }
+            if 2 * text.len() > bytes_max {
+                return None;
+            }
         }
-        let missing = self
-            .names
-            .iter()
-            .zip(&filled)
-            .filter(|(_, value)| value.is_none());
-        Rendered {
+        let mut rendered = Rendered {
             text,
-            missing: missing.map(|(name, _)| name.exact.clone()).collect(),
+            missing: Vec::new(),
+            missing_bytes: 0,
+        };
+        for (at, name) in (0..).zip(&self.names) {
+            if filled[usize::from(at)].is_none() {
+                rendered.missing.push(at);
+                rendered.missing_bytes += name.exact.len() + AROUND_NAME_BYTES;
+            }
         }
+        (rendered.answer_bytes_min() <= bytes_max).then_some(rendered)
     }
 }
 
@@ -209,10 +240,10 @@ mod tests {
     }
 
     fn render(text: &str, meta: &str) -> (String, Vec<String>) {
-        let rendered = Template::parse(text)
-            .expect("a text")
-            .render(&contact(meta));
-        (rendered.text, rendered.missing)
+        let template = Template::parse(text).expect("a text");
+        let rendered = template.render(&contact(meta), usize::MAX).expect("room");
+        let missing = template.missing(&rendered).map(str::to_owned).collect();
+        (rendered.text, missing)
     }
 
     #[test]

@@ -205,11 +205,3 @@ fn with_etag(full: &FullContact, mut answer: HttpResponse) -> HttpResponse {
     answer.headers_mut().insert(ETAG, etag(version));
     answer
 }
-
-/// The stored text as JSON, every digit as it is.
-pub(super) fn raw(meta: &Meta) -> Result<&RawValue, Error> {
-    serde_json::from_str(meta.as_json()).map_err(|_| {
-        log::error!("a stored meta is no JSON");
-        Error::Internal
-    })
-}

@@ -20,6 +20,7 @@ mod operator;
 mod sqlite;
 mod transfer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use open_error::OpenError;
@@ -260,7 +261,7 @@ operations! { Store:
         &self,
         grant: Grant,
         recipients: Vec<Recipient>,
-        template: Option<Template>,
+        template: Option<Arc<Template>>,
     ) -> Result<Vec<(String, Resolved)>, Error>;
 
     /// Opts a number out; opting out again answers the first record.

@@ -42,6 +42,7 @@ mod pipelined;
 mod put;
 mod resolve;
 mod resolve_limits;
+mod resolve_memory;
 mod round_trip;
 mod strangers;
 mod transfer;

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod body_permits;
+pub(crate) mod bounded;
 pub(crate) mod condition;
 pub(crate) mod envelope;
 pub(crate) mod idempotency;

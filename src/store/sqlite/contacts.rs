@@ -28,7 +28,6 @@ macro_rules! select_full {
         )
     };
 }
-pub(super) use select_full;
 
 const INSERT: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
     VALUES (?1, ?2, ?3, ?4, ?5)";

@@ -1,10 +1,11 @@
 //! Looks recipients up, all in one read transaction.
 
-use rusqlite::Connection;
+use std::sync::Arc;
 
-use super::contacts::{self, select_full};
-use super::{Engine, groups, optouts};
-use crate::contact::{Alias, ContactKey, FullContact};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Engine, contacts, groups, optouts};
+use crate::contact::FullContact;
 use crate::error::Error;
 use crate::group::GroupId;
 use crate::invalid::Invalid;
@@ -12,7 +13,16 @@ use crate::key::Grant;
 use crate::resolve::{RECIPIENTS_MAX, Recipient, Resolved, Resolver};
 use crate::template::Template;
 
-const MEMBERS: &str = select_full!(
+/// Whole contacts but for their groups: no answer has them, and one contact may be
+/// in a thousand.
+macro_rules! select_without_groups {
+    ($from:literal) => {
+        concat!("SELECT id, alias, msisdn, meta, updated_on, NULL ", $from)
+    };
+}
+
+const BY_ALIAS: &str = select_without_groups!("FROM contacts WHERE alias = ?1");
+const MEMBERS: &str = select_without_groups!(
     "FROM memberships CROSS JOIN contacts ON contacts.id = memberships.contact_id
     WHERE memberships.group_id = ?1 ORDER BY memberships.contact_id"
 );
@@ -22,7 +32,7 @@ impl Engine {
         &self,
         _grant: Grant,
         recipients: Vec<Recipient>,
-        template: Option<Template>,
+        template: Option<Arc<Template>>,
     ) -> Result<Vec<(String, Resolved)>, Error> {
         let resolved = self
             .readers
@@ -35,52 +45,43 @@ impl Engine {
 /// Each recipient as it was sent, and what came of it; or why there is no answer.
 pub(super) type AllResolved = Result<Vec<(String, Resolved)>, Invalid>;
 
-/// Decides over each recipient in order, over those of a group in their order.
+/// Decides over each recipient in order, over those of a group in their order. Each
+/// contact is counted against the answer's limit before the next one is read.
 pub(super) fn resolve(
     connection: &Connection,
     recipients: Vec<Recipient>,
-    template: Option<Template>,
+    template: Option<Arc<Template>>,
 ) -> Result<AllResolved, rusqlite::Error> {
     let mut resolver = Resolver::new(template);
     let mut all = Vec::with_capacity(recipients.len());
-    for Recipient { sent, alias } in recipients {
-        let Some(found) = named(connection, sent, alias, RECIPIENTS_MAX - all.len())? else {
-            return Ok(Err(Invalid::Recipients));
-        };
-        for (sent, found) in found {
-            let opted_out = match &found {
-                Some(full) => optouts::exists(connection, &full.contact.msisdn)?,
-                None => false,
-            };
-            match resolver.decide(found, opted_out) {
-                Ok(resolved) => all.push((sent, resolved)),
-                Err(invalid) => return Ok(Err(invalid)),
-            }
+    for recipient in recipients {
+        if let Err(invalid) = resolve_one(connection, recipient, &mut resolver, &mut all)? {
+            return Ok(Err(invalid));
         }
     }
-    if all.is_empty() {
-        return Ok(Err(Invalid::Recipients));
-    }
-    Ok(Ok(all))
+    Ok(if all.is_empty() {
+        Err(Invalid::Recipients)
+    } else {
+        Ok(all)
+    })
 }
 
-/// Recipients by name, with the contacts that they are.
-type Named = Vec<(String, Option<FullContact>)>;
-
-/// Whom a recipient names: one contact, nobody, or the members of a group, each
-/// by its own alias. `None` where they are more than `recipients_max`; it reads
-/// not one of those.
-fn named(
+/// Whom a recipient names: one contact, nobody, or the members of a group, each by
+/// its own alias. Of more than there may be, it reads not one.
+fn resolve_one(
     connection: &Connection,
-    sent: String,
-    alias: Option<Alias>,
-    recipients_max: usize,
-) -> Result<Option<Named>, rusqlite::Error> {
+    Recipient { sent, alias }: Recipient,
+    resolver: &mut Resolver,
+    all: &mut Vec<(String, Resolved)>,
+) -> Result<Result<(), Invalid>, rusqlite::Error> {
     let id = alias
         .as_ref()
         .and_then(|text| GroupId::parse(text.as_str()));
-    let found = match alias {
-        Some(alias) => contacts::find(connection, &ContactKey::Alias(alias))?,
+    let found = match &alias {
+        Some(alias) => connection
+            .prepare_cached(BY_ALIAS)?
+            .query_row([alias.as_str()], contacts::full_contact)
+            .optional()?,
         None => None,
     };
     let group = match id {
@@ -88,16 +89,27 @@ fn named(
         _ => None,
     };
     let recipients = group.as_ref().map_or(1, |group| group.members);
-    if recipients > recipients_max as u64 {
-        return Ok(None);
+    if recipients > (RECIPIENTS_MAX - all.len()) as u64 {
+        return Ok(Err(Invalid::Recipients));
     }
+    let mut decide = |sent: String, found: Option<FullContact>| {
+        let opted_out = match &found {
+            Some(full) => optouts::exists(connection, &full.contact.msisdn)?,
+            None => false,
+        };
+        let decided = resolver.decide(found, opted_out);
+        Ok::<_, rusqlite::Error>(decided.map(|resolved| all.push((sent, resolved))))
+    };
     let Some(group) = group else {
-        return Ok(Some(vec![(sent, found)]));
+        return decide(sent, found);
     };
     let mut statement = connection.prepare_cached(MEMBERS)?;
-    let members = statement.query_map([group.id.as_bytes()], |row| {
+    let mut rows = statement.query([group.id.as_bytes()])?;
+    while let Some(row) = rows.next()? {
         let full = contacts::full_contact(row)?;
-        Ok((full.contact.alias.as_str().to_owned(), Some(full)))
-    })?;
-    members.collect::<Result<_, _>>().map(Some)
+        if let Err(invalid) = decide(full.contact.alias.as_str().to_owned(), Some(full))? {
+            return Ok(Err(invalid));
+        }
+    }
+    Ok(Ok(()))
 }
