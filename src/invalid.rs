@@ -97,6 +97,10 @@ pub enum Invalid {
     GroupFilter,
     #[error("Parameter meta.NAME may be given for at most 16 names")]
     MetaFilters,
+    #[error("Parameter meta.NAME must be at most 1024 characters")]
+    MetaFilterValue,
+    #[error("There must be at most 64 parameters")]
+    ParametersTooMany,
     #[error("Parameter include must be meta")]
     Include,
     #[error("Parameter cursor does not belong to this list")]
@@ -251,6 +255,8 @@ impl Invalid {
             | Self::Search
             | Self::GroupFilter
             | Self::MetaFilters
+            | Self::MetaFilterValue
+            | Self::ParametersTooMany
             | Self::Include
             | Self::CursorUnknown
             | Self::CursorWithOffset

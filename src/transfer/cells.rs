@@ -2,7 +2,10 @@
 //! formula for one; an apostrophe in front keeps it a text.
 
 /// What a cell may not begin with without an apostrophe in front of it.
-const BEGINS_FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\''];
+/// Full-width forms are taken for the ASCII ones by spreadsheets of East Asia.
+const BEGINS_FORMULA: [char; 12] = [
+    '=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠',
+];
 
 /// The text of a cell, as it is meant.
 pub(super) fn meant(cell: &str) -> &str {

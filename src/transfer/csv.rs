@@ -34,6 +34,9 @@ pub(super) struct CsvRows<R> {
 impl<R: BufRead> CsvRows<R> {
     pub(super) fn open(mut input: R, keeps_raw: bool) -> Result<Self, Unreadable> {
         let mut beginning = Vec::new();
+        // Parsed again only once it is twice as long: quoted lines in tiny pieces
+        // would have it parsed for each of them.
+        let mut parsed_bytes = 0;
         let header = loop {
             let more = fill(&mut input)?;
             let at_end = more.is_empty();
@@ -41,9 +44,11 @@ impl<R: BufRead> CsvRows<R> {
             let read = more.len();
             let may_end = at_end || more.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
             input.consume(read);
-            if !may_end && beginning.len() <= ROW_BYTES_MAX {
+            let is_worth_it = at_end || (may_end && beginning.len() >= 2 * parsed_bytes);
+            if !is_worth_it && beginning.len() <= ROW_BYTES_MAX {
                 continue;
             }
+            parsed_bytes = beginning.len();
             match columns::parse(&beginning, at_end) {
                 Parsed::Header(header) => break header,
                 Parsed::Wrong(line, invalid) => return Err(Unreadable::File(line, invalid)),

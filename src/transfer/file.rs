@@ -123,7 +123,7 @@ impl<W: Write, F: FnMut(u64) -> bool> ContactsFile<W, F> {
     }
 }
 
-/// A file that takes [`SPOOL_BYTES_MAX`] and no more.
+/// A file that takes 8 GiB and no more.
 pub struct SpoolWriter {
     file: File,
     bytes: u64,

@@ -210,3 +210,25 @@ fn a_whole_number_may_be_asked_for_with_decimals_whatever_its_size() {
     book.finds(&[("meta.N", "9007199254740992.0")], &[]);
     book.finds(&[("meta.N", "9007199254740993.0")], &["large"]);
 }
+
+#[test]
+fn a_query_has_at_most_64_parameters_and_values_have_a_length() {
+    let book = Book::start();
+    let refused = |query: &str| {
+        let reply = book.call("GET", &format!("?{query}")).send();
+        (reply.status, reply.message())
+    };
+    let parameters = |count: usize| {
+        let names = (0..count).map(|number| format!("p{number}=1"));
+        names.collect::<Vec<_>>().join("&")
+    };
+    let too_many = (400, "There must be at most 64 parameters".to_owned());
+    assert_eq!(refused(&parameters(65)), too_many);
+    assert_eq!(refused(&"&".repeat(16_000)), too_many);
+    assert_eq!(refused(&parameters(64)).1, "Unknown parameter: p0");
+    let value = |characters: usize| format!("meta.a={}", "x".repeat(characters));
+    let too_long = "Parameter meta.NAME must be at most 1024 characters";
+    assert_eq!(refused(&value(1025)).1, too_long);
+    let fits = book.call("GET", &format!("?{}", value(1024))).send();
+    assert_eq!(fits.status, 200);
+}

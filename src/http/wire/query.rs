@@ -8,12 +8,16 @@ use crate::group::GroupId;
 use crate::invalid::Invalid;
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
 
+/// Parameters of one query: more than any call knows.
+const PARAMETERS_MAX: usize = 64;
 const LIMIT_DEFAULT: u32 = 10;
 const LIMIT_MAX: u32 = 1000;
 /// Characters of `aliasPrefix` and `search`.
 const TEXT_CHARACTERS_MAX: usize = 128;
 /// Members of `meta` that one list filters by.
 const META_FILTERS_MAX: usize = 16;
+/// Characters of the value that such a member is to have.
+const META_VALUE_CHARACTERS_MAX: usize = 1024;
 /// Characters of a parameter's name that a message shows.
 const NAME_SHOWN_CHARACTERS_MAX: usize = 64;
 /// What a filter by a member of `meta` begins with.
@@ -27,8 +31,12 @@ impl Query {
     /// Decodes a query string.
     ///
     /// # Errors
-    /// `QueryNotText`, `ParameterTwice`.
+    /// `ParametersTooMany`, `QueryNotText`, `ParameterTwice`.
     pub(crate) fn parse(query: &str) -> Result<Self, Invalid> {
+        // Before anything that looks at each beside all others.
+        if query.bytes().filter(|byte| *byte == b'&').count() >= PARAMETERS_MAX {
+            return Err(Invalid::ParametersTooMany);
+        }
         percent_decode_str(query)
             .decode_utf8()
             .map_err(|_| Invalid::QueryNotText)?;
@@ -217,6 +225,10 @@ impl Query {
         self.0 = rest;
         if metas.len() > META_FILTERS_MAX {
             return Err(Invalid::MetaFilters);
+        }
+        let is_too_long = |value: &str| value.chars().count() > META_VALUE_CHARACTERS_MAX;
+        if metas.iter().any(|(_, value)| is_too_long(value)) {
+            return Err(Invalid::MetaFilterValue);
         }
         filters.extend(metas.into_iter().map(|(name, value)| Filter::Meta {
             name: name[META_PREFIX.len()..].to_owned(),
