@@ -22,6 +22,9 @@ pub enum Error {
     /// A key would make one that has not its own limit.
     #[error("API key cannot give more than it has ({0})")]
     KeyWider(&'static str),
+    /// A key whose requests are limited would make another one.
+    #[error("API key with a rate_limit cannot make API keys")]
+    RatedKeyMakesNone,
     /// A revoked key is to be changed.
     #[error("API key is revoked")]
     KeyRevoked,
@@ -134,6 +137,7 @@ impl Error {
             Self::KeyNotFound
             | Self::AddressNotAllowed
             | Self::KeyWider(..)
+            | Self::RatedKeyMakesNone
             | Self::KeyRevoked
             | Self::KeyNotActive
             | Self::KeyRotated

@@ -63,6 +63,17 @@ pub struct KeyTerms {
 }
 
 impl KeyTerms {
+    /// Whether a key of these terms has each of `permissions`.
+    ///
+    /// # Errors
+    /// `NotPermitted` with the first that it lacks.
+    pub fn cover_permissions(&self, permissions: PermissionSet) -> Result<(), Error> {
+        let lacking = permissions
+            .iter()
+            .find(|&one| !self.permissions.contains(one));
+        lacking.map_or(Ok(()), |one| Err(Error::NotPermitted(one)))
+    }
+
     /// Whether a key of these terms may make, change or hand on one of `other`:
     /// nothing that it gives is more than it has.
     ///
@@ -70,10 +81,7 @@ impl KeyTerms {
     /// `NotPermitted` with the first permission that it lacks, `KeyWider` with
     /// the limit that `other` would be without.
     pub fn cover(&self, other: &Self) -> Result<(), Error> {
-        let mut given = other.permissions.iter();
-        if let Some(lacking) = given.find(|&one| !self.permissions.contains(one)) {
-            return Err(Error::NotPermitted(lacking));
-        }
+        self.cover_permissions(other.permissions)?;
         if is_beyond(other.expires_on, self.expires_on) {
             return Err(Error::KeyWider("expires_on"));
         }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::value::RawValue;
 
 use super::gate::auth::{
-    Allowed, CreateContacts, DeleteContacts, PutContacts, ReadContacts, UpdateContacts,
+    Allowed, CreateContacts, DeleteContacts, PutContacts, ReadContacts, ReadGroups, UpdateContacts,
 };
 use super::wire::body::JsonBody;
 use super::wire::condition::{condition, etag, names_version};
@@ -73,10 +73,11 @@ pub(super) async fn get_by_alias(
 async fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRequest) -> Answer {
     let full = allowed.snapshot()?.contact(allowed.grant(), key).await?;
     let version = Version::of(&full);
+    let with_groups = allowed.widened::<ReadGroups>().is_ok();
     let mut answer = if names_version(request.headers(), &IF_NONE_MATCH, version) {
         envelope::not_modified()
     } else {
-        envelope::one_written(None, |json| write_full_contact(json, &full))
+        envelope::one_written(None, |json| write_full_contact(json, &full, with_groups))
     };
     answer.headers_mut().insert(ETAG, etag(version));
     Ok(answer)

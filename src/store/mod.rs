@@ -309,7 +309,7 @@ operations! { Store:
     /// Stores a key that gives no more than the acting one has.
     ///
     /// # Errors
-    /// `NotPermitted`, `KeyWider`; those of every write.
+    /// `RatedKeyMakesNone`, `NotPermitted`, `KeyWider`; those of every write.
     async fn create_key(
         &self,
         grant: Grant,
@@ -326,7 +326,7 @@ operations! { Store:
     /// Gives a key a successor; the old one is good until the overlap ends.
     ///
     /// # Errors
-    /// `KeyNotFound`, `NotPermitted`, `KeyWider`, `KeyNotActive`, `KeyRotated`;
+    /// `KeyNotFound`, `RatedKeyMakesNone`, `NotPermitted`, `KeyWider`, `KeyNotActive`, `KeyRotated`;
     /// those of every write.
     async fn rotate_key(
         &self,
@@ -339,7 +339,8 @@ operations! { Store:
     /// Revokes a key; `force` for the last one that manages keys.
     ///
     /// # Errors
-    /// `KeyNotFound`, `LastManagingKey`; those of every write.
+    /// `KeyNotFound`, `NotPermitted` for a key that can more than the acting one,
+    /// `LastManagingKey`; those of every write.
     async fn revoke_key(&self, grant: Grant, id: KeyId, force: bool) -> Result<(), Error>;
 
     /// Writes down that the granted key was used.

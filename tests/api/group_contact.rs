@@ -131,3 +131,17 @@ fn no_write_happens_from_a_state_with_other_groups() {
         }
     }
 }
+
+#[test]
+fn who_may_not_read_groups_sees_none_and_the_same_version() {
+    let groups = Groups::start();
+    let john = groups.contact("john", "4479000000001");
+    let friends = groups.group("Friends");
+    groups.add(&friends, &["john"]);
+    let reader = groups.server.key(&["read:Contacts"]);
+    let path = format!("/contacts/{john}");
+    let seen = groups.server.call("GET", &path).key(&reader).send();
+    assert_eq!(seen.status, 200);
+    assert!(!seen.body.contains("Friends") && seen.json()["record"].get("groups").is_none());
+    assert_eq!(seen.header("etag"), groups.etag(&john));
+}

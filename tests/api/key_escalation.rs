@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use crate::book::assert_refused;
-use crate::harness::{PERMISSIONS, Reply, id_of};
+use crate::harness::{PERMISSIONS, Reply, id_of, make_key};
 use crate::key_ring::{Ring, in_seconds};
 
 /// What a key needs to try.
@@ -272,4 +272,65 @@ fn whatever_is_asked_a_key_gives_only_what_it_has() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn a_key_with_a_rate_makes_no_keys() {
+    let ring = Ring::start();
+    let token = make_key(&ring.server.database, &MANAGER, &["--rate-limit", "5"]);
+    let before = stored(&ring).len();
+    let body = json!({"name": "child", "permissions": ["read:Contacts"], "rate_limit": 5});
+    let message = "API key with a rate_limit cannot make API keys";
+    assert_refused(
+        &ring.create_by(&token, &body),
+        (403, "ForbiddenError", message),
+    );
+    let rotated = ring.rotate_by(&token, id_of(&token), 60);
+    assert_refused(&rotated, (403, "ForbiddenError", message));
+    assert_eq!(stored(&ring).len(), before);
+}
+
+#[test]
+fn a_key_revokes_only_keys_whose_permissions_it_holds_and_itself() {
+    let ring = Ring::start();
+    let revoker = ring.make("revoker", &["delete:ApiKeys", "read:Contacts"]);
+    let alike = ring.make("alike", &["read:Contacts"]);
+    let wider = ring.make("wider", &["read:Contacts", "read:Audit"]);
+    let revoke = |target: &str| {
+        let path = format!("/auth/keys/{}", id_of(target));
+        ring.server.call("DELETE", &path).key(&revoker).send()
+    };
+    let before = stored(&ring);
+    assert_lacking(&revoke(&wider), "read:Audit");
+    assert_eq!(stored(&ring), before);
+    assert_eq!(revoke(&alike).status, 200);
+    assert_eq!(revoke(&revoker).status, 200, "itself");
+    let test = ring.server.call("GET", "/auth/test").key(&revoker).send();
+    assert_eq!(test.status, 401);
+}
+
+#[test]
+fn an_unknown_id_is_rotated_without_argon2() {
+    let ring = Ring::start();
+    let actor = ring.make("actor", &MANAGER);
+    let rotate = || {
+        let path = "/auth/keys/000000000000/rotate";
+        let call = ring.server.call("POST", path).key(&actor);
+        call.json(r#"{"overlapSeconds":60}"#).send().status
+    };
+    assert_eq!(rotate(), 404);
+    let begun = std::time::Instant::now();
+    let unknown: Vec<u16> = (0..100).map(|_| rotate()).collect();
+    let unknown_took = begun.elapsed();
+    assert!(unknown.iter().all(|status| *status == 404));
+    // One hash takes as long as many looks into the file.
+    let begun = std::time::Instant::now();
+    for number in 0..10 {
+        let body = json!({"name": format!("{number}"), "permissions": ["read:Contacts"]});
+        assert_eq!(ring.create_by(&actor, &body).status, 200);
+    }
+    assert!(
+        unknown_took < 5 * begun.elapsed(),
+        "{unknown_took:?} for 100"
+    );
 }

@@ -150,9 +150,10 @@ impl Refusal {
                 Error::KeyMissing | Error::KeyInvalid => {
                     (StatusCode::UNAUTHORIZED, "UnauthorizedError")
                 }
-                Error::NotPermitted(_) | Error::AddressNotAllowed | Error::KeyWider(_) => {
-                    (StatusCode::FORBIDDEN, "ForbiddenError")
-                }
+                Error::NotPermitted(_)
+                | Error::AddressNotAllowed
+                | Error::KeyWider(_)
+                | Error::RatedKeyMakesNone => (StatusCode::FORBIDDEN, "ForbiddenError"),
                 Error::ContactNotFound
                 | Error::OptoutNotFound
                 | Error::GroupNotFound

@@ -14,8 +14,8 @@ pub(crate) fn write_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     json.push(b'}');
 }
 
-/// Writes the record of get-one.
-pub(crate) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
+/// Writes the record of get-one; groups only for who may read them.
+pub(crate) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact, with_groups: bool) {
     let contact = ContactView {
         meta: Some(full.meta.as_json()),
         ..full.contact.view()
@@ -23,7 +23,15 @@ pub(crate) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
     write_members(json, &contact);
     json.extend_from_slice(b",\"updated_on\":\"");
     json.extend_from_slice(full.updated_on.to_text().as_bytes());
-    json.extend_from_slice(b"\",\"groups\":[");
+    json.extend_from_slice(b"\"");
+    if with_groups {
+        write_groups(json, full);
+    }
+    json.push(b'}');
+}
+
+fn write_groups(json: &mut Vec<u8>, full: &FullContact) {
+    json.extend_from_slice(b",\"groups\":[");
     for Membership { group, name } in &full.groups {
         separate(json);
         json.extend_from_slice(b"{\"id\":");
@@ -32,7 +40,7 @@ pub(crate) fn write_full_contact(json: &mut Vec<u8>, full: &FullContact) {
         write_json(json, name.as_str());
         json.push(b'}');
     }
-    json.extend_from_slice(b"]}");
+    json.push(b']');
 }
 
 /// Writes a contact as the next one of a list.

@@ -159,6 +159,7 @@ pub(super) fn create(
     secret: &NewSecret,
     terms: KeyTerms,
 ) -> Result<ApiKey, Failure> {
+    may_make_keys(transaction, actor)?;
     must_cover(transaction, actor, &[&terms])?;
     let key = insert(transaction, secret, terms)?;
     record(transaction, Action::KeyCreated, actor, key.id)?;
@@ -206,6 +207,7 @@ pub(super) fn rotate(
 ) -> Result<ApiKey, Failure> {
     let now = Moment::now();
     let old = keys::find(transaction, id)?.ok_or(Error::KeyNotFound)?;
+    may_make_keys(transaction, actor)?;
     must_cover(transaction, actor, &[&old.terms])?;
     if old.replaced_by.is_some() {
         return Err(Error::KeyRotated.into());
@@ -236,6 +238,11 @@ pub(super) fn revoke(
     if key.revoked_on.is_some() {
         return Ok(());
     }
+    if let Some(acting) = acting(transaction, actor)?
+        && acting.id != id
+    {
+        acting.terms.cover_permissions(key.terms.permissions)?;
+    }
     let manages =
         key.state(now) == KeyState::Active && key.terms.permissions.contains(MANAGES_KEYS);
     if manages && !force {
@@ -260,17 +267,35 @@ pub(super) fn touch(transaction: &Transaction<'_>, id: KeyId) -> Result<(), Fail
     Ok(idempotency::forget(transaction)?)
 }
 
+/// The acting key, which is active; none is the command line.
+fn acting(transaction: &Transaction<'_>, actor: Actor) -> Result<Option<ApiKey>, Failure> {
+    let Some(actor) = actor else { return Ok(None) };
+    let acting = keys::find(transaction, actor)?.ok_or(Error::KeyInvalid)?;
+    if acting.state(Moment::now()) != KeyState::Active {
+        return Err(Error::KeyInvalid.into());
+    }
+    Ok(Some(acting))
+}
+
+/// A key whose requests are limited makes no other: each would have a limit of
+/// its own.
+fn may_make_keys(transaction: &Transaction<'_>, actor: Actor) -> Result<(), Failure> {
+    let acting = acting(transaction, actor)?;
+    if acting.is_some_and(|acting| acting.terms.rate_limit.is_some()) {
+        return Err(Error::RatedKeyMakesNone.into());
+    }
+    Ok(())
+}
+
 /// Whether the acting key covers all of `terms`; the command line covers everything.
 fn must_cover(
     transaction: &Transaction<'_>,
     actor: Actor,
     terms: &[&KeyTerms],
 ) -> Result<(), Failure> {
-    let Some(actor) = actor else { return Ok(()) };
-    let acting = keys::find(transaction, actor)?.ok_or(Error::KeyInvalid)?;
-    if acting.state(Moment::now()) != KeyState::Active {
-        return Err(Error::KeyInvalid.into());
-    }
+    let Some(acting) = acting(transaction, actor)? else {
+        return Ok(());
+    };
     for covered in terms {
         acting.terms.cover(covered)?;
     }
