@@ -30,6 +30,14 @@ pub enum OpenError {
         /// The newest that this program knows.
         known: u32,
     },
+    /// The file's schema is not the one that its version has.
+    #[error("{path} is an address book with a schema that was altered: {object}")]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// Type and name of the first object that differs.
+        object: String,
+    },
     /// Another server holds the lock.
     #[error("{0} is already being served by another process")]
     Served(PathBuf),

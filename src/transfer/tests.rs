@@ -386,21 +386,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn a_head_in_tiny_pieces_takes_time_in_proportion_to_its_size() {
-    // A column's name of many lines, which come one by one.
-    let took = |lines: usize| {
-        let file = format!("alias,msisdn,\"a{}\"\n", "\n".repeat(lines));
-        let times = (0..3).map(|_| {
-            let begun = std::time::Instant::now();
-            let input = std::io::BufReader::with_capacity(1, file.as_bytes());
-            // Its name is refused, once it is read to its end.
-            assert!(Rows::open(Format::Csv, input, false).is_err());
-            begun.elapsed()
-        });
-        times.min().expect("three times")
-    };
-    let (one, four) = (took(10_000), took(40_000));
-    assert!(four < 10 * one, "{one:?}, four times as much {four:?}");
-}

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use addressbook::transfer::{Format, Rows};
+
 use crate::book::Book;
 use crate::harness::Reply;
 use crate::transfer::{CSV, NDJSON, counts, export, file_of, import};
@@ -219,4 +221,22 @@ fn a_slow_reader_of_an_export_does_not_keep_the_wal_from_being_reset() {
     reader.read_to_string(&mut answer).unwrap();
     assert_eq!(answer.matches("15550000000").count(), 800);
     assert!(!answer.contains("meanwhile"));
+}
+
+#[test]
+fn a_head_in_tiny_pieces_takes_time_in_proportion_to_its_size() {
+    // A column's name of many lines, which come one by one.
+    let took = |lines: usize| {
+        let file = format!("alias,msisdn,\"a{}\"\n", "\n".repeat(lines));
+        let times = (0..3).map(|_| {
+            let begun = Instant::now();
+            let input = BufReader::with_capacity(1, file.as_bytes());
+            // Its name is refused, once it is read to its end.
+            assert!(Rows::open(Format::Csv, input, false).is_err());
+            begun.elapsed()
+        });
+        times.min().expect("three times")
+    };
+    let (one, four) = (took(10_000), took(40_000));
+    assert!(four < 10 * one, "{one:?}, four times as much {four:?}");
 }

@@ -158,3 +158,44 @@ fn a_second_server_on_the_same_file() {
     );
     assert_eq!(first.call("GET", "/healthz").send().status, 200);
 }
+
+#[test]
+fn an_address_book_whose_schema_was_altered() {
+    for (alter, named) in [
+        (
+            "CREATE TRIGGER gift AFTER INSERT ON contacts BEGIN DELETE FROM api_keys; END",
+            "trigger gift",
+        ),
+        ("CREATE VIEW gift AS SELECT * FROM contacts", "view gift"),
+        ("CREATE TABLE gift (a)", "table gift"),
+        ("CREATE INDEX gift ON contacts (meta)", "index gift"),
+        ("DROP INDEX contacts_by_msisdn", "index contacts_by_msisdn"),
+        ("ALTER TABLE audit ADD COLUMN gift TEXT", "table audit"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("book.db");
+        make_key(&database, &["read:Contacts"], &[]);
+        let file = rusqlite::Connection::open(&database).unwrap();
+        file.execute_batch(alter).unwrap();
+        file.close().unwrap();
+        let before = std::fs::read(&database).unwrap();
+        let errors = refusal(&database, "127.0.0.1:0");
+        assert!(errors.contains(&format!("altered: {named}")), "{errors}");
+        assert_eq!(std::fs::read(&database).unwrap(), before, "{named}");
+    }
+}
+
+#[test]
+fn tables_of_a_replicator_are_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    make_key(&database, &["read:Contacts"], &[]);
+    let file = rusqlite::Connection::open(&database).unwrap();
+    let theirs = "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER); ANALYZE";
+    file.execute_batch(theirs).unwrap();
+    file.close().unwrap();
+    let server = Server::start_on(&database);
+    let key = server.key(&["read:Contacts"]);
+    let list = server.call("GET", "/contacts").key(&key).send();
+    assert_eq!(list.status, 200);
+}

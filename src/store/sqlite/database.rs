@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure, classify, classify_commit};
 use super::file::{self, ServerLock};
-use super::migrations;
 use super::transaction::Transaction;
+use super::{migrations, schema};
 use crate::error::Error;
 use crate::files;
 use crate::store::OpenError;
@@ -62,7 +62,8 @@ impl Database {
         }
         file::recognise_header(path)?;
         let connection = open(path).map_err(|error| OpenError::storage(path, error))?;
-        recognise(&connection, path)?;
+        let version = recognise(&connection, path)?;
+        schema::check(&connection, path, version)?;
         configure_writer(&connection).map_err(|error| OpenError::storage(path, error))?;
         migrations::run(&connection, path, lock)?;
         Ok(Self {
@@ -140,6 +141,10 @@ pub(super) fn configure(connection: &Connection) -> Result<(), rusqlite::Error> 
     connection.busy_handler(Some(wait_for_lock))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // We have no triggers and no views: those of a file that is a gift stay unused.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "mmap_size", 0)
 }
@@ -218,14 +223,16 @@ fn make(draft: &Path, path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Recognises it once more through SQLite, which also reads the WAL.
-fn recognise(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+/// Recognises it once more through SQLite, which also reads the WAL; its version.
+fn recognise(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
     let number = |pragma| {
         connection
             .pragma_query_value(None, pragma, |row| row.get(0))
             .map_err(|error| OpenError::storage(path, error))
     };
-    file::check_identity(path, number("application_id")?, number("user_version")?)
+    let version = number("user_version")?;
+    file::check_identity(path, number("application_id")?, version)?;
+    Ok(version)
 }
 
 #[cfg(test)]

@@ -54,6 +54,15 @@ fn take_step(connection: &Connection, step: u32) -> Result<(), rusqlite::Error> 
     transaction.commit()
 }
 
+/// A book of schema `version` in memory, without contacts.
+pub(super) fn in_memory(version: u32) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_in_memory()?;
+    for step in 0..version {
+        take_step(&connection, step)?;
+    }
+    Ok(connection)
+}
+
 /// Copies the file whole, WAL included, to the disk, under another name until it
 /// is complete. A copy that is there was made by an earlier start whose steps
 /// did not finish: it is made anew.
@@ -113,10 +122,7 @@ mod tests {
         let whole = Connection::open_in_memory().expect("opened");
         let schema = include_str!("../../../schema.sql");
         whole.execute_batch(schema).expect("a schema");
-        let stepped = Connection::open_in_memory().expect("opened");
-        for step in 0..SCHEMA_VERSION {
-            take_step(&stepped, step).expect("a step");
-        }
+        let stepped = in_memory(SCHEMA_VERSION).expect("the steps");
         assert_eq!(described(&stepped), described(&whole));
         let path = Path::new("memory");
         assert_eq!(version(&whole, path).expect("read"), SCHEMA_VERSION);

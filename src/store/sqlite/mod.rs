@@ -26,6 +26,7 @@ mod pin;
 mod pool;
 mod readers;
 mod resolve;
+mod schema;
 mod sweep;
 mod transaction;
 mod writer;
