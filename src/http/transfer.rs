@@ -51,7 +51,9 @@ pub(super) async fn export(allowed: Allowed<ReadContacts>, request: HttpRequest)
 
 /// Writes the whole export first, so that a slow reader holds nobody up.
 async fn spool(store: &Store, grant: Grant, format: Format) -> Result<Permitted<Spool>, Error> {
-    let permit = store.export_permit().await?;
+    // The one for its file, kept until it is sent; the other while it is written.
+    let spool_permit = store.spool_permit()?;
+    let _permit = store.export_permit().await?;
     // Gone with this future, when the client is.
     let waiting = Arc::new(());
     let wanted = Arc::downgrade(&waiting);
@@ -61,7 +63,7 @@ async fn spool(store: &Store, grant: Grant, format: Format) -> Result<Permitted<
     let file = ContactsFile::new(format, SpoolWriter::new(file), still_wanted);
     let written = store.export(grant, file).await.map_err(export_error)?;
     drop(waiting);
-    Ok(permit.tie(written.finish()))
+    Ok(spool_permit.tie(written.finish()))
 }
 
 fn export_error(error: ExportError) -> Error {

@@ -145,3 +145,50 @@ async fn in_transactions<I, O>(
         items = rest;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stores numbers until `broken` comes; what came of all 1,200, in runs.
+    async fn stored_until(
+        broken: usize,
+        error: Error,
+    ) -> Result<Vec<(Option<Error>, usize)>, Error> {
+        let store = async |some: Vec<usize>| {
+            if some.contains(&broken) {
+                return Err(error.clone());
+            }
+            Ok(some.into_iter().map(Ok).collect())
+        };
+        let outcomes = in_transactions((0..1200).collect(), store).await?;
+        let mut runs: Vec<(Option<Error>, usize)> = Vec::new();
+        for outcome in outcomes {
+            let error = outcome.err();
+            match runs.last_mut() {
+                Some((last, count)) if *last == error => *count += 1,
+                _ => runs.push((error, 1)),
+            }
+        }
+        Ok(runs)
+    }
+
+    #[tokio::test]
+    async fn what_fails_later_is_told_of_those_that_met_it_and_the_rest_is_not_tried() {
+        let later = stored_until(600, Error::GroupNotFound).await;
+        let expected = vec![
+            (None, 500),
+            (Some(Error::GroupNotFound), 500),
+            (Some(Error::NotTried), 200),
+        ];
+        assert_eq!(later, Ok(expected));
+        let first = stored_until(499, Error::GroupNotFound).await;
+        assert_eq!(first, Err(Error::GroupNotFound));
+        let unknown = stored_until(0, Error::OutcomeUnknown).await;
+        let expected = vec![
+            (Some(Error::OutcomeUnknown), 500),
+            (Some(Error::NotTried), 700),
+        ];
+        assert_eq!(unknown, Ok(expected));
+    }
+}

@@ -19,7 +19,18 @@ pub enum DryRun {
 }
 
 impl Store {
-    /// Takes one of the few permits to export, waiting a little.
+    /// Takes one of the permits to keep the file of an export until it is sent, or
+    /// none where there is none at once.
+    ///
+    /// # Errors
+    /// `ListsBusy`.
+    pub fn spool_permit(&self) -> Result<Permit, Error> {
+        match self {
+            Self::Sqlite(engine) => engine.spool_permit(),
+        }
+    }
+
+    /// Takes one of the few permits to write an export, waiting a little.
     ///
     /// # Errors
     /// `ListsBusy`.

@@ -20,6 +20,10 @@ use crate::transfer::Format;
 
 /// Bytes of a file that is imported.
 const FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Bytes a second that a whole file has to arrive at, once it takes longer than
+/// [`SLOW_AFTER`].
+const RATE_MIN: u64 = 4 * 1024;
+const SLOW_AFTER: Duration = Duration::from_secs(60);
 /// Chunks that are received and wait to be parsed.
 const CHUNKS_MAX: usize = 4;
 
@@ -60,6 +64,7 @@ impl Upload {
     /// # Errors
     /// `BodyTooSlow`, `BodyTooLarge`, `BodyUnreadable`: then, too, no end.
     pub(crate) async fn receive(mut self, chunks: mpsc::Sender<Bytes>) -> Result<(), Refusal> {
+        let began = Instant::now();
         let mut bytes = 0;
         let mut wait_left = self.file_wait;
         loop {
@@ -73,6 +78,9 @@ impl Upload {
             };
             let ends = chunk.is_empty();
             bytes += chunk.len();
+            if is_too_slow(bytes, began.elapsed()) {
+                return Err(Refusal::BodyTooSlow);
+            }
             if bytes > FILE_BYTES_MAX {
                 return Err(Refusal::BodyTooLarge {
                     bytes_max: FILE_BYTES_MAX,
@@ -83,6 +91,11 @@ impl Upload {
             }
         }
     }
+}
+
+/// Whether a file comes more slowly than it has to.
+fn is_too_slow(bytes: usize, elapsed: Duration) -> bool {
+    elapsed > SLOW_AFTER && (bytes as u64) / elapsed.as_secs() < RATE_MIN
 }
 
 /// The way from receiving to parsing.

@@ -35,6 +35,8 @@ const SORTED_PART: u64 = 8;
 /// Rows of a list that is read without a hop to a thread that may block: the hop
 /// costs as much as a few dozen.
 const SHORT_ROWS_MAX: u64 = 200;
+/// Rows that are skipped one by one, beyond which a list is a scan.
+const SKIPPED_FAR: u64 = 10_000;
 
 /// A bare parameter would have the statement planned anew for every value.
 const PART: &str = " LIMIT CAST(? AS INTEGER) OFFSET CAST(? AS INTEGER)";
@@ -61,9 +63,13 @@ impl Snapshot {
             return self.read(|connection| list(connection, selection, collected, each));
         }
         let (readers, selection) = (self.into_readers(), selection.clone());
-        readers
-            .list(move |connection| list(connection, &selection, collected, each))
-            .await
+        let is_scan = is_scan(&selection);
+        let query = move |connection: &Connection| list(connection, &selection, collected, each);
+        if is_scan {
+            readers.scan(query).await
+        } else {
+            readers.list(query).await
+        }
     }
 }
 
@@ -74,6 +80,20 @@ fn is_short(selection: &Selection) -> bool {
         Page::After(_) => 0,
     };
     selection.filters.is_empty() && skipped.saturating_add(selection.limit.into()) <= SHORT_ROWS_MAX
+}
+
+/// Whether it may look at every contact, or at very many: such lists never keep
+/// those waiting that an index answers.
+fn is_scan(selection: &Selection) -> bool {
+    let is_far = match &selection.page {
+        Page::Offset(skipped) => *skipped > SKIPPED_FAR,
+        Page::After(_) => false,
+    };
+    is_far
+        || selection.filters.iter().any(|filter| match filter {
+            Filter::Search(_) | Filter::Meta { .. } | Filter::AliasPrefix(_) => true,
+            Filter::Alias(_) | Filter::Msisdn(_) | Filter::Group(_) => false,
+        })
 }
 
 /// Teaches a connection the function by which lists filter metas.

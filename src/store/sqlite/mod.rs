@@ -45,7 +45,7 @@ use super::OpenError;
 use crate::error::Error;
 use crate::files;
 use crate::permits::Permits;
-use export::EXPORT_WAIT_MAX;
+use export::{EXPORT_WAIT_MAX, SPOOLS_MAX};
 use readers::{EXPORTS_MAX, IMPORTS_MAX, Readers};
 use writer::Writer;
 
@@ -56,6 +56,7 @@ pub struct Engine {
     path: PathBuf,
     exports: Permits,
     imports: Permits,
+    spools: Permits,
 }
 
 impl Engine {
@@ -68,6 +69,7 @@ impl Engine {
             writer,
             path,
             exports: Permits::new(EXPORTS_MAX, EXPORT_WAIT_MAX, Error::ListsBusy),
+            spools: Permits::new(SPOOLS_MAX, Duration::ZERO, Error::ListsBusy),
             imports: Permits::new(IMPORTS_MAX, Duration::ZERO, Error::ImportsBusy),
         })
     }

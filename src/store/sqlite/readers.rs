@@ -13,14 +13,15 @@ use super::pool::{Pool, Reader};
 use crate::error::Error;
 use crate::permits::Permits;
 
-/// Lists that are read at once, and requests resolved beside them: neither keeps
-/// the other waiting.
+/// Lists that are read at once, beside them those that look at every contact, and
+/// requests that are resolved: none of them keeps another kind waiting.
 const LISTS_MAX: usize = 2;
+const SCANS_MAX: usize = 2;
 const RESOLVES_MAX: usize = 1;
-/// Exports that are under way at once, from the first row to the last byte sent.
+/// Exports that are written at once, to be sent when they are whole.
 pub(super) const EXPORTS_MAX: usize = 4;
-/// Imports over HTTP that run at once.
-pub(super) const IMPORTS_MAX: usize = 2;
+/// Imports over HTTP that are under way at once; a dry run has a connection.
+pub(super) const IMPORTS_MAX: usize = 8;
 /// How long a list waits for its permit, and how long it may then take.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -34,6 +35,7 @@ pub(super) struct Readers(Arc<Shared>);
 struct Shared {
     pool: Pool,
     lists: Permits,
+    scans: Permits,
     resolves: Permits,
     list_time_max: Duration,
 }
@@ -46,10 +48,11 @@ impl Readers {
     }
 
     fn with_time(path: &Path, workers: usize, list_time_max: Duration) -> Self {
-        let longer_max = LISTS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX;
+        let longer_max = LISTS_MAX + SCANS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX;
         Self(Arc::new(Shared {
             pool: Pool::of(path, workers, longer_max),
             lists: Permits::new(LISTS_MAX, LIST_WAIT_MAX, Error::ListsBusy),
+            scans: Permits::new(SCANS_MAX, LIST_WAIT_MAX, Error::ListsBusy),
             resolves: Permits::new(RESOLVES_MAX, LIST_WAIT_MAX, Error::ListsBusy),
             list_time_max,
         }))
@@ -83,6 +86,14 @@ impl Readers {
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.under(&self.0.lists, query).await
+    }
+
+    /// The same for a list that looks at every contact, with permits of its own.
+    pub(super) async fn scan<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.under(&self.0.scans, query).await
     }
 
     /// The same for resolving, which has permits of its own.
@@ -207,6 +218,23 @@ mod tests {
         for connection in both.map(|taken| taken.expect("one of the pool")) {
             let counted = connection.query_row(LONG, [], |row| row.get(0));
             assert_eq!(counted, Ok(100_000_i64), "its time limit is taken off");
+        }
+    }
+
+    #[tokio::test]
+    async fn scans_keep_no_list_waiting() {
+        let directory = tempfile::tempdir().expect("made");
+        let path = directory.path().join("book.db");
+        let _database = Database::open_or_create(&path, None).expect("opened");
+        let readers = Readers::with_time(&path, 1, Duration::from_secs(2));
+        let endless =
+            |connection: &Connection| connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0));
+        let short =
+            |connection: &Connection| connection.query_row("SELECT 1", [], |row| row.get(0));
+        let scans = async { tokio::join!(readers.scan(endless), readers.scan(endless)) };
+        tokio::select! {
+            _ = scans => panic!("the list waited for a scan"),
+            listed = readers.list(short) => assert_eq!(listed, Ok(1_i64)),
         }
     }
 }
