@@ -6,6 +6,7 @@
 //! connections of a pool.
 
 mod audit;
+mod batch;
 mod bulk;
 mod checkpointer;
 mod contacts;

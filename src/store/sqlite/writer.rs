@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::batch::Batch;
 use super::checkpointer::{Checkpointer, Wal, end_on_failed_sync};
 use super::database::{self, prepared};
 use super::failure::{self, Failure, classify, classify_commit};
@@ -27,7 +28,7 @@ use crate::token::KeyId;
 /// Jobs that wait for the writer; the next one gets `Busy` at once.
 const QUEUE_JOBS_MAX: usize = 1024;
 /// Rows after which a transaction takes no more jobs.
-const BATCH_ROWS_MAX: usize = 512;
+pub(super) const BATCH_ROWS_MAX: usize = 512;
 /// How long a job may wait to be taken; then its waiter withdraws it.
 const QUEUE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long the outcome of a taken job is waited for.
@@ -51,7 +52,7 @@ pub(super) struct Writer {
     threads: Mutex<Option<(JoinHandle<()>, Checkpointer)>>,
 }
 
-enum Message {
+pub(super) enum Message {
     Job(Box<dyn Job>),
     Stop,
 }
@@ -167,7 +168,7 @@ fn advance(stage: &AtomicU8, next: u8) -> bool {
 }
 
 /// One queued write, whatever its result is.
-trait Job: Send {
+pub(super) trait Job: Send {
     /// Takes the job from its waiter, or says that it was withdrawn.
     fn take(&self) -> bool;
     fn grant(&self) -> &Grant;
@@ -238,18 +239,21 @@ fn run(
     mut sweeper: Sweeper,
     stop_wanted: &AtomicBool,
 ) {
-    let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_ROWS_MAX);
+    let mut batch = Batch::default();
     let mut stopping = false;
-    while !stopping {
-        match sweeper.receive(connection, wal, queue) {
-            Ok(Message::Job(job)) => batch.push(job),
-            Ok(Message::Stop) | Err(_) => break,
+    while !stopping || batch.waits() {
+        if !batch.waits() {
+            match sweeper.receive(connection, wal, queue) {
+                Ok(Message::Job(job)) => batch.add(job),
+                Ok(Message::Stop) | Err(_) => break,
+            }
         }
         let writing = wal.write();
         // A panic in one job's work must not end the writing for everyone.
         let written = catch_unwind(AssertUnwindSafe(|| {
             let began = begin(connection, stop_wanted);
-            write(connection, began, queue, &mut batch, &mut stopping)
+            batch.fill(queue, &mut stopping);
+            write(connection, began, &mut batch.jobs)
         }));
         let batch_error = written.unwrap_or_else(|_| {
             log::error!("a job of the writer panicked");
@@ -265,7 +269,7 @@ fn run(
         if batch_error == Some(Error::StorageFull) {
             wal.make_room();
         }
-        for job in batch.drain(..) {
+        for job in batch.jobs.drain(..) {
             job.answer(batch_error.as_ref());
         }
     }
@@ -314,33 +318,17 @@ fn checkpoint(connection: &Connection) {
     }
 }
 
-/// Writes `batch` and whatever else is queued in the transaction that `began`. An error
-/// holds for all of them.
+/// Writes the jobs in the transaction that `began`. An error holds for all of them.
 fn write(
     connection: &Connection,
     began: Result<(), rusqlite::Error>,
-    queue: &Receiver<Message>,
-    batch: &mut Vec<Box<dyn Job>>,
-    stopping: &mut bool,
+    jobs: &mut [Box<dyn Job>],
 ) -> Result<(), Error> {
-    batch.retain(|job| job.take());
-    let mut rows: usize = batch.iter().map(|job| job.rows()).sum();
-    while rows < BATCH_ROWS_MAX && !*stopping {
-        match queue.try_recv() {
-            Ok(Message::Job(job)) if job.take() => {
-                rows += job.rows();
-                batch.push(job);
-            }
-            Ok(Message::Job(_)) => {}
-            Ok(Message::Stop) => *stopping = true,
-            Err(_) => break,
-        }
-    }
     began.map_err(|error| {
         failure::log(&error, "a transaction could not begin");
         classify(&error)
     })?;
-    perform(connection, batch).map_err(|error| {
+    perform(connection, jobs).map_err(|error| {
         failure::log(&error, "a transaction failed");
         classify(&error)
     })?;

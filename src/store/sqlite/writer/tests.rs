@@ -62,6 +62,18 @@ fn contact(number: u32, meta: &str) -> NewContact {
 }
 
 impl Bench {
+    /// A grant of another key.
+    fn second_grant(&self) -> Grant {
+        let copy = "INSERT INTO api_keys (id, name, hash, tag, permissions, created_on)
+            SELECT 'second000000', name, hash, tag, permissions, created_on FROM api_keys";
+        self.other.execute(copy, []).expect("copied");
+        let id = KeyId::parse("second000000").expect("an id");
+        let credential = keys::credential(&self.other, id)
+            .expect("read")
+            .expect("the key");
+        Grant::new(&credential, &[], [127, 0, 0, 1].into()).expect("allowed")
+    }
+
     async fn create(&self, contact: NewContact) -> Result<(), Error> {
         let work = move |transaction: &Transaction<'_>| contacts::insert(transaction, contact);
         self.writer.submit(self.grant, work).await.map(|_| ())
@@ -214,4 +226,57 @@ async fn what_is_queued_at_the_stop_is_written_and_later_jobs_are_refused() {
     let late = bench.create(contact(1, "{}")).await;
     assert_eq!(late, Err(Error::Stopping));
     assert_eq!(bench.stored(), 1);
+}
+
+/// The order in which jobs are written that are queued while another process
+/// writes: each by its name, its key and its rows.
+async fn order_of(bench: &Bench, jobs: &[(&'static str, Grant, usize)]) -> Vec<&'static str> {
+    let begin = "BEGIN IMMEDIATE";
+    bench.other.execute_batch(begin).expect("locked");
+    // The writer takes this one, and waits with it for the lock.
+    let first = bench.writer.submit(bench.grant, |_| Ok(()));
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let mut all = JoinSet::new();
+    for (name, grant, rows) in jobs.iter().copied() {
+        let (writer, written) = (Arc::clone(&bench.writer), Arc::clone(&written));
+        all.spawn(async move {
+            let work = move |_: &Transaction<'_>| {
+                written.lock().expect("sound").push(name);
+                Ok(())
+            };
+            writer.submit_rows(grant, rows, work).await
+        });
+    }
+    let unlock = async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        bench.other.execute_batch("COMMIT").expect("unlocked");
+    };
+    let (first, ()) = tokio::join!(first, unlock);
+    assert_eq!(first, Ok(()));
+    while let Some(outcome) = all.join_next().await {
+        assert_eq!(outcome.expect("ran"), Ok(()));
+    }
+    let written = written.lock().expect("sound");
+    written.clone()
+}
+
+#[tokio::test]
+async fn small_jobs_go_before_large_ones_whose_keys_take_turns() {
+    let bench = bench(|_| {});
+    let (one, two) = (bench.grant, bench.second_grant());
+    let large = BATCH_ROWS_MAX + 1;
+    let jobs = [
+        ("large 1a", one, large),
+        ("large 1b", one, large),
+        ("large 2a", two, large),
+        ("small a", two, 1),
+        ("small b", one, 1),
+        ("large 1c", one, large),
+    ];
+    let expected = [
+        "small a", "small b", "large 1a", "large 2a", "large 1b", "large 1c",
+    ];
+    assert_eq!(order_of(&bench, &jobs).await, expected);
 }
