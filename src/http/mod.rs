@@ -100,7 +100,8 @@ pub async fn serve(
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            let stream = connections.enter(stream);
+            let connection = connections.enter(&stream);
+            let stream = GatedStream::new(stream, connection);
             async move { Ok((stream, Protocol::Http1, peer)) }
         })
         .and_then(http)

@@ -16,9 +16,8 @@ use actix_web::dev::ServiceRequest;
 use actix_web::{HttpRequest, rt};
 use socket2::SockRef;
 
-use super::framing::{Framing, Head};
+use super::framing::{Framing, Head, Phase};
 use super::limits::Limits;
-use super::stream::{GatedStream, Phase};
 
 /// How often connections beyond their deadline are reaped.
 const REAP_EVERY: Duration = Duration::from_millis(250);
@@ -69,7 +68,7 @@ impl Connections {
     }
 
     /// Takes in a connection that was accepted.
-    pub(crate) fn enter(&self, stream: rt::net::TcpStream) -> GatedStream {
+    pub(crate) fn enter(&self, stream: &rt::net::TcpStream) -> Rc<Connection> {
         let duplicate = stream.as_fd().try_clone_to_owned().ok();
         let deadline = duplicate.map(|socket| {
             Arc::new(Deadline {
@@ -91,7 +90,7 @@ impl Connections {
         connection.stay(self.limits.idle);
         self.lock()
             .extend(connection.deadline.as_ref().map(Arc::downgrade));
-        GatedStream::new(stream, Rc::new(connection))
+        Rc::new(connection)
     }
 
     /// Ends what is beyond its deadline, again and again.

@@ -13,6 +13,23 @@ pub(crate) enum Framing {
     Chunked(Chunks),
 }
 
+/// What may pass the gate.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase {
+    /// The next head, of which so much was seen.
+    Head(Head),
+    /// Nothing: a head has passed, and what follows it is not known yet.
+    Told,
+    /// The body of the request that runs.
+    Body(Framing),
+    /// Nothing: the whole request has passed, its answer has not.
+    Answering,
+    /// Everything: the connection ends, and what still comes is thrown away.
+    Ending,
+    /// Nothing any more: the client wanted the connection closed.
+    Closed,
+}
+
 /// How far a scan of a head is: RFC 9112, section 2.2, has empty lines in front of
 /// it ignored, and a bare line feed for the end of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Connection;
-use super::framing::{Framing, Head};
+use super::framing::{Framing, Phase};
 
 /// Bytes that are read at once while a head is looked for; what is behind the
 /// head waits, and nothing more is read until then.
@@ -21,23 +21,6 @@ const READ_BYTES: usize = 4096;
 thread_local! {
     /// Where bytes are looked at before they are handed on.
     static SCRATCH: RefCell<[u8; READ_BYTES]> = const { RefCell::new([0; READ_BYTES]) };
-}
-
-/// What may pass the gate.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Phase {
-    /// The next head, of which so much was seen.
-    Head(Head),
-    /// Nothing: a head has passed, and what follows it is not known yet.
-    Told,
-    /// The body of the request that runs.
-    Body(Framing),
-    /// Nothing: the whole request has passed, its answer has not.
-    Answering,
-    /// Everything: the connection ends, and what still comes is thrown away.
-    Ending,
-    /// Nothing any more: the client wanted the connection closed.
-    Closed,
 }
 
 /// A connection's stream, read through its gate.

@@ -6,9 +6,11 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::mpsc::Receiver;
 
-use super::writer::{BATCH_ROWS_MAX, Job, Message};
+use super::job::{Job, Message};
 use crate::token::KeyId;
 
+/// Rows after which a transaction takes no more jobs.
+pub(super) const BATCH_ROWS_MAX: usize = 512;
 /// Large jobs that are taken out of the queue to wait; the others stay in it.
 const LARGE_WAITING_MAX: usize = 64;
 
@@ -17,8 +19,8 @@ const LARGE_WAITING_MAX: usize = 64;
 pub(super) struct Batch {
     pub(super) jobs: Vec<Box<dyn Job>>,
     large: VecDeque<Box<dyn Job>>,
-    /// Whose large job was the last.
-    last_key: Option<KeyId>,
+    /// Whose large jobs were taken, the last one's key at the end.
+    served: Vec<KeyId>,
     /// Small ones went first: a large one is not kept waiting again.
     large_is_next: bool,
 }
@@ -67,19 +69,25 @@ impl Batch {
         }
     }
 
-    /// The first of another key than the last one's, if there is one.
+    /// The first of the key that waits for the longest since it was served.
     fn take_large(&mut self) {
-        loop {
-            let mut waiting = self.large.iter();
-            let other = waiting.position(|job| Some(job.grant().key()) != self.last_key);
-            let Some(job) = self.large.remove(other.unwrap_or(0)) else {
-                return;
-            };
-            if job.take() {
-                self.last_key = Some(job.grant().key());
-                self.jobs.push(job);
-                return;
-            }
+        let served_at = |job: &dyn Job| {
+            let key = job.grant().key();
+            let served = self.served.iter().position(|served| *served == key);
+            served.map_or(0, |at| at + 1)
+        };
+        let waiting = self.large.iter().enumerate();
+        let next = waiting.min_by_key(|(at, job)| (served_at(job.as_ref()), *at));
+        let next = next.map(|(at, _)| at);
+        let Some(job) = next.and_then(|at| self.large.remove(at)) else {
+            self.served.clear();
+            return;
+        };
+        let key = job.grant().key();
+        self.served.retain(|served| *served != key);
+        self.served.push(key);
+        if job.take() {
+            self.jobs.push(job);
         }
     }
 }

@@ -17,6 +17,7 @@ mod file;
 mod groups;
 mod idempotency;
 mod import;
+mod job;
 mod key_changes;
 mod keys;
 mod list;

@@ -51,10 +51,7 @@ impl Sweeper {
         wal: &Wal,
         queue: &Receiver<M>,
     ) -> Result<M, RecvError> {
-        while self.wanted.load(Ordering::Relaxed) {
-            let wait = self
-                .pause_left()
-                .unwrap_or_else(|| self.step(connection, wal));
+        while let Some(wait) = self.sweep_some(connection, wal) {
             match queue.recv_timeout(wait) {
                 Ok(message) => return Ok(message),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -62,6 +59,15 @@ impl Sweeper {
             }
         }
         queue.recv()
+    }
+
+    /// Takes a step, where there may be something to sweep and it is not paused; how
+    /// long to wait for the next one.
+    pub(super) fn sweep_some(&mut self, connection: &Connection, wal: &Wal) -> Option<Duration> {
+        self.wanted.load(Ordering::Relaxed).then(|| {
+            self.pause_left()
+                .unwrap_or_else(|| self.step(connection, wal))
+        })
     }
 
     fn pause_left(&self) -> Option<Duration> {

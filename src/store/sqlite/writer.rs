@@ -2,20 +2,20 @@
 //! commit, then answers all. It turns the syncs of many clients into one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::batch::Batch;
 use super::checkpointer::{Checkpointer, Wal, end_on_failed_sync};
 use super::database::{self, prepared};
 use super::failure::{self, Failure, classify, classify_commit};
+use super::job::{Job, Message, Task};
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
 use super::{Database, keys};
@@ -27,8 +27,6 @@ use crate::token::KeyId;
 
 /// Jobs that wait for the writer; the next one gets `Busy` at once.
 const QUEUE_JOBS_MAX: usize = 1024;
-/// Rows after which a transaction takes no more jobs.
-pub(super) const BATCH_ROWS_MAX: usize = 512;
 /// How long a job may wait to be taken; then its waiter withdraws it.
 const QUEUE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long the outcome of a taken job is waited for.
@@ -39,22 +37,12 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
 const STOPPING_WAIT_MAX: Duration = Duration::from_millis(500);
 const LOCK_POLL: Duration = Duration::from_millis(1);
 
-/// The stages of a job. Exactly one of writer and waiter moves it on from `QUEUED`.
-const QUEUED: u8 = 0;
-const TAKEN: u8 = 1;
-const WITHDRAWN: u8 = 2;
-
 /// The way to the writer thread.
 pub(super) struct Writer {
     queue: SyncSender<Message>,
     stopping: Arc<AtomicBool>,
     sweep_wanted: Arc<AtomicBool>,
     threads: Mutex<Option<(JoinHandle<()>, Checkpointer)>>,
-}
-
-pub(super) enum Message {
-    Job(Box<dyn Job>),
-    Stop,
 }
 
 impl Writer {
@@ -112,29 +100,20 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        let (answer, mut outcome) = oneshot::channel();
-        let stage = Arc::new(AtomicU8::new(QUEUED));
-        let job = Task {
-            grant,
-            rows,
-            stage: Arc::clone(&stage),
-            work: Some(work),
-            outcome: Err(Error::Internal),
-            answer,
-        };
+        let (job, mut waiter) = Task::new(grant, rows, work);
         self.queue
             .try_send(Message::Job(Box::new(job)))
             .map_err(|refused| match refused {
                 TrySendError::Full(_) => Error::Busy,
                 TrySendError::Disconnected(_) => Error::Stopping,
             })?;
-        if let Ok(answered) = timeout(QUEUE_WAIT_MAX, &mut outcome).await {
+        if let Ok(answered) = timeout(QUEUE_WAIT_MAX, &mut waiter.outcome).await {
             return answered.unwrap_or(Err(Error::Stopping));
         }
-        if advance(&stage, WITHDRAWN) {
+        if waiter.withdraw() {
             return Err(Error::Busy);
         }
-        match timeout(OUTCOME_WAIT_MAX, outcome).await {
+        match timeout(OUTCOME_WAIT_MAX, waiter.outcome).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) | Err(_) => Err(Error::OutcomeUnknown),
         }
@@ -161,77 +140,6 @@ impl Writer {
     }
 }
 
-fn advance(stage: &AtomicU8, next: u8) -> bool {
-    stage
-        .compare_exchange(QUEUED, next, Ordering::AcqRel, Ordering::Acquire)
-        .is_ok()
-}
-
-/// One queued write, whatever its result is.
-pub(super) trait Job: Send {
-    /// Takes the job from its waiter, or says that it was withdrawn.
-    fn take(&self) -> bool;
-    fn grant(&self) -> &Grant;
-    /// About how many rows it writes.
-    fn rows(&self) -> usize;
-    /// Does the work and keeps its result; an error is the storage's and ends
-    /// the transaction.
-    fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error>;
-    fn refuse(&mut self, error: Error);
-    /// Answers the waiter: the result kept, or the error that hit the whole batch.
-    fn answer(self: Box<Self>, batch_error: Option<&Error>);
-}
-
-struct Task<T, W> {
-    grant: Grant,
-    rows: usize,
-    stage: Arc<AtomicU8>,
-    work: Option<W>,
-    outcome: Result<T, Error>,
-    answer: oneshot::Sender<Result<T, Error>>,
-}
-
-impl<T, W> Job for Task<T, W>
-where
-    T: Send,
-    W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send,
-{
-    fn take(&self) -> bool {
-        advance(&self.stage, TAKEN)
-    }
-
-    fn grant(&self) -> &Grant {
-        &self.grant
-    }
-
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
-        let work = self.work.take().expect("a job is performed once");
-        self.outcome = match work(transaction) {
-            Ok(result) => Ok(result),
-            Err(Failure::Refused(error)) => Err(error),
-            Err(Failure::Storage(error)) => return Err(error),
-        };
-        Ok(())
-    }
-
-    fn refuse(&mut self, error: Error) {
-        self.outcome = Err(error);
-    }
-
-    fn answer(self: Box<Self>, batch_error: Option<&Error>) {
-        let answer = match batch_error {
-            None => self.outcome,
-            Some(error) => Err(error.clone()),
-        };
-        // Nobody may be waiting any more; the write stands all the same.
-        let _ = self.answer.send(answer);
-    }
-}
-
 fn run(
     connection: &Connection,
     queue: &Receiver<Message>,
@@ -242,7 +150,10 @@ fn run(
     let mut batch = Batch::default();
     let mut stopping = false;
     while !stopping || batch.waits() {
-        if !batch.waits() {
+        if batch.waits() {
+            // Also beside large jobs that never end.
+            sweeper.sweep_some(connection, wal);
+        } else {
             match sweeper.receive(connection, wal, queue) {
                 Ok(Message::Job(job)) => batch.add(job),
                 Ok(Message::Stop) | Err(_) => break,

@@ -12,6 +12,7 @@ use crate::contact::{Alias, Msisdn, NewContact};
 use crate::key::{KeyName, KeyTerms};
 use crate::meta::Meta;
 use crate::permission::{Permission, PermissionSet};
+use crate::store::sqlite::batch::BATCH_ROWS_MAX;
 use crate::store::sqlite::{contacts, key_changes};
 use crate::token::{NewSecret, SecretHash, Token};
 
@@ -62,12 +63,12 @@ fn contact(number: u32, meta: &str) -> NewContact {
 }
 
 impl Bench {
-    /// A grant of another key.
-    fn second_grant(&self) -> Grant {
+    /// A grant of another key, of this id.
+    fn another_grant(&self, id: &str) -> Grant {
         let copy = "INSERT INTO api_keys (id, name, hash, tag, permissions, created_on)
-            SELECT 'second000000', name, hash, tag, permissions, created_on FROM api_keys";
-        self.other.execute(copy, []).expect("copied");
-        let id = KeyId::parse("second000000").expect("an id");
+            SELECT ?1, name, hash, tag, permissions, created_on FROM api_keys LIMIT 1";
+        self.other.execute(copy, [id]).expect("copied");
+        let id = KeyId::parse(id).expect("an id");
         let credential = keys::credential(&self.other, id)
             .expect("read")
             .expect("the key");
@@ -265,7 +266,8 @@ async fn order_of(bench: &Bench, jobs: &[(&'static str, Grant, usize)]) -> Vec<&
 #[tokio::test]
 async fn small_jobs_go_before_large_ones_whose_keys_take_turns() {
     let bench = bench(|_| {});
-    let (one, two) = (bench.grant, bench.second_grant());
+    let (one, two) = (bench.grant, bench.another_grant("second000000"));
+    let three = bench.another_grant("third0000000");
     let large = BATCH_ROWS_MAX + 1;
     let jobs = [
         ("large 1a", one, large),
@@ -274,9 +276,10 @@ async fn small_jobs_go_before_large_ones_whose_keys_take_turns() {
         ("small a", two, 1),
         ("small b", one, 1),
         ("large 1c", one, large),
+        ("large 3a", three, large),
     ];
     let expected = [
-        "small a", "small b", "large 1a", "large 2a", "large 1b", "large 1c",
+        "small a", "small b", "large 1a", "large 2a", "large 3a", "large 1b", "large 1c",
     ];
     assert_eq!(order_of(&bench, &jobs).await, expected);
 }

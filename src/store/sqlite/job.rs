@@ -1,0 +1,124 @@
+//! A queued write: taken by the writer or withdrawn by its waiter, never both.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::sync::oneshot;
+
+use super::failure::Failure;
+use super::transaction::Transaction;
+use crate::error::Error;
+use crate::key::Grant;
+
+/// The stages of a job. Exactly one of writer and waiter moves it on from `QUEUED`.
+const QUEUED: u8 = 0;
+const TAKEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// What the writer receives.
+pub(super) enum Message {
+    Job(Box<dyn Job>),
+    Stop,
+}
+
+/// One queued write, whatever its result is.
+pub(super) trait Job: Send {
+    /// Takes the job from its waiter, or says that it was withdrawn.
+    fn take(&self) -> bool;
+    fn grant(&self) -> &Grant;
+    /// About how many rows it writes.
+    fn rows(&self) -> usize;
+    /// Does the work and keeps its result; an error is the storage's and ends
+    /// the transaction.
+    fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error>;
+    fn refuse(&mut self, error: Error);
+    /// Answers the waiter: the result kept, or the error that hit the whole batch.
+    fn answer(self: Box<Self>, batch_error: Option<&Error>);
+}
+
+/// Work with the waiter that it is done for.
+pub(super) struct Task<T, W> {
+    grant: Grant,
+    rows: usize,
+    stage: Arc<AtomicU8>,
+    work: Option<W>,
+    outcome: Result<T, Error>,
+    answer: oneshot::Sender<Result<T, Error>>,
+}
+
+/// The waiter's end of a job: it may withdraw it, until the writer has taken it.
+pub(super) struct Waiter<T> {
+    stage: Arc<AtomicU8>,
+    pub(super) outcome: oneshot::Receiver<Result<T, Error>>,
+}
+
+impl<T> Waiter<T> {
+    /// Withdraws the job, unless it was taken; whether it did.
+    pub(super) fn withdraw(&self) -> bool {
+        advance(&self.stage, WITHDRAWN)
+    }
+}
+
+impl<T, W> Task<T, W> {
+    /// A job in the name of `grant`, that writes about so many rows.
+    pub(super) fn new(grant: Grant, rows: usize, work: W) -> (Self, Waiter<T>) {
+        let (answer, outcome) = oneshot::channel();
+        let stage = Arc::new(AtomicU8::new(QUEUED));
+        let task = Self {
+            grant,
+            rows,
+            stage: Arc::clone(&stage),
+            work: Some(work),
+            outcome: Err(Error::Internal),
+            answer,
+        };
+        (task, Waiter { stage, outcome })
+    }
+}
+
+impl<T, W> Job for Task<T, W>
+where
+    T: Send,
+    W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send,
+{
+    fn take(&self) -> bool {
+        advance(&self.stage, TAKEN)
+    }
+
+    fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+        let work = self.work.take().expect("a job is performed once");
+        self.outcome = match work(transaction) {
+            Ok(result) => Ok(result),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Storage(error)) => return Err(error),
+        };
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: Error) {
+        self.outcome = Err(error);
+    }
+
+    fn answer(self: Box<Self>, batch_error: Option<&Error>) {
+        let answer = match batch_error {
+            None => self.outcome,
+            Some(error) => Err(error.clone()),
+        };
+        // Nobody may be waiting any more; the write stands all the same.
+        let _ = self.answer.send(answer);
+    }
+}
+
+fn advance(stage: &AtomicU8, next: u8) -> bool {
+    stage
+        .compare_exchange(QUEUED, next, Ordering::AcqRel, Ordering::Acquire)
+        .is_ok()
+}
