@@ -3,7 +3,7 @@
 -- "abk1" in ASCII, at byte 68 of the file: whose file this is.
 PRAGMA application_id = 1633839921;
 -- At byte 60 of the file: which schema. A newer one is refused untouched.
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 
 CREATE TABLE contacts (
     -- UUID version 7: its first 48 bits are the millisecond of creation, so new
@@ -87,7 +87,9 @@ CREATE TABLE api_keys (
     -- To the minute, so that not every request writes.
     last_used_on INTEGER,
     -- The id of the key that this one was rotated to.
-    replaced_by TEXT
+    replaced_by TEXT,
+    -- The id of the key that made this one; null is the command line.
+    created_by TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- Answers to requests that may be retried, remembered for 24 hours.
@@ -118,7 +120,11 @@ CREATE TABLE audit (
     -- The id of the key that it happened to.
     target TEXT,
     -- Only of refused permissions, of which the newest are kept.
-    permission TEXT
+    permission TEXT,
+    -- From where; null is the command line.
+    address TEXT,
+    -- JSON object: what of a key became what, {"rate_limit":{"from":5,"to":null}}.
+    changes TEXT
 ) STRICT;
 
 -- Finds the oldest refusals among changes of keys, which are kept for ever.

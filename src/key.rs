@@ -147,6 +147,8 @@ pub struct ApiKey {
     pub revoked_on: Option<Moment>,
     /// The key that it was rotated to.
     pub replaced_by: Option<KeyId>,
+    /// The key that made it; none is the command line.
+    pub created_by: Option<KeyId>,
 }
 
 impl ApiKey {
@@ -272,6 +274,11 @@ impl Grant {
     /// The key in whose name.
     pub fn key(&self) -> KeyId {
         self.key
+    }
+
+    /// From where it is used.
+    pub fn address(&self) -> IpAddr {
+        self.address
     }
 
     /// Whether the grant still holds where the key now stands like this.

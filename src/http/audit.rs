@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::gate::auth::{Allowed, ReadAudit};
 use super::wire::envelope::{self, Refusal};
@@ -28,6 +29,8 @@ struct EventRecord<'a> {
     actor: Option<&'a str>,
     target: Option<&'a str>,
     permission: Option<&'a str>,
+    address: Option<&'a str>,
+    changes: Option<&'a RawValue>,
 }
 
 impl<'a> EventRecord<'a> {
@@ -39,6 +42,8 @@ impl<'a> EventRecord<'a> {
             actor: event.actor.as_deref(),
             target: event.target.as_deref(),
             permission: event.permission.as_deref(),
+            address: event.address.as_deref(),
+            changes: event.changes.as_deref(),
         }
     }
 }

@@ -96,10 +96,11 @@ fn an_event_has_its_members_in_one_order() {
     let reply = read(&ring, "");
     let (id, created_on) = (&events(&ring)[0]["id"], &events(&ring)[0]["created_on"]);
     let admin = id_of(&ring.admin);
+    let permissions = &ring.record(admin)["permissions"];
     assert_eq!(
         reply.body,
         format!(
-            r#"{{"success":true,"records":[{{"id":{id},"created_on":{created_on},"action":"key.created","actor":null,"target":"{admin}","permission":null}}],"offset":0,"limit":10,"total":1}}"#
+            r#"{{"success":true,"records":[{{"id":{id},"created_on":{created_on},"action":"key.created","actor":null,"target":"{admin}","permission":null,"address":null,"changes":{{"permissions":{{"from":null,"to":{permissions}}},"expires_on":{{"from":null,"to":null}},"allowed_ips":{{"from":null,"to":[]}},"rate_limit":{{"from":null,"to":null}}}}}}],"offset":0,"limit":10,"total":1}}"#
         )
     );
 }

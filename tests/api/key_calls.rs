@@ -28,8 +28,9 @@ fn a_new_key_is_answered_once_with_its_token_and_later_without() {
     millis(&record["created_on"]);
     assert!(addressbook::token::Token::parse(&token).is_some());
     assert_eq!(id, id_of(&token));
+    let admin = id_of(&ring.admin);
     let members = format!(
-        r#""id":"{id}","name":"sender","permissions":["create:Contacts"],"expires_on":null,"allowed_ips":[],"rate_limit":null,"created_on":"{created_on}","last_used_on":null,"revoked_on":null,"replaced_by":null"#
+        r#""id":"{id}","name":"sender","permissions":["create:Contacts"],"expires_on":null,"allowed_ips":[],"rate_limit":null,"created_on":"{created_on}","created_by":"{admin}","last_used_on":null,"revoked_on":null,"replaced_by":null"#
     );
     assert_eq!(
         reply.body,
@@ -104,7 +105,7 @@ fn keys_are_listed_oldest_first_and_by_pages() {
             .unwrap()
             .iter()
             .map(|record| {
-                assert_eq!(record.as_object().unwrap().len(), 10, "{record}");
+                assert_eq!(record.as_object().unwrap().len(), 11, "{record}");
                 record["id"].as_str().unwrap().to_owned()
             })
             .collect();

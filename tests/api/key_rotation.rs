@@ -43,10 +43,11 @@ fn a_rotated_key_has_a_successor_of_the_same_terms() {
     let record = reply.json()["record"].clone();
     let text = |member: &str| record[member].as_str().unwrap().to_owned();
     let (id, created_on, token) = (text("id"), text("created_on"), text("token"));
+    let admin = id_of(&ring.admin);
     assert_eq!(
         reply.body,
         format!(
-            r#"{{"success":true,"record":{{"id":"{id}","name":"sender","permissions":["create:Contacts","read:Contacts"],"expires_on":"{expires_on}","allowed_ips":["127.0.0.0/8"],"rate_limit":100,"created_on":"{created_on}","last_used_on":null,"revoked_on":null,"replaced_by":null,"token":"{token}"}}}}"#
+            r#"{{"success":true,"record":{{"id":"{id}","name":"sender","permissions":["create:Contacts","read:Contacts"],"expires_on":"{expires_on}","allowed_ips":["127.0.0.0/8"],"rate_limit":100,"created_on":"{created_on}","created_by":"{admin}","last_used_on":null,"revoked_on":null,"replaced_by":null,"token":"{token}"}}}}"#
         )
     );
     assert_eq!(id_of(&token), id);

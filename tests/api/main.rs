@@ -29,6 +29,7 @@ mod groups;
 mod idempotency;
 mod key_calls;
 mod key_escalation;
+mod key_origin;
 mod key_ring;
 mod key_rotation;
 mod keys;

@@ -93,6 +93,7 @@ fn key_list_as_json_is_for_programs() {
         "allowed_ips": [],
         "rate_limit": null,
         "created_on": created_on,
+        "created_by": null,
         "last_used_on": null,
         "revoked_on": null,
         "replaced_by": null,

@@ -81,7 +81,7 @@ fn key_show_prints_one_key_as_json() {
     assert_eq!(
         shown,
         format!(
-            r#"{{"id":"{id}","name":"test","permissions":["read:Contacts"],"expires_on":null,"allowed_ips":[],"rate_limit":null,"created_on":"{created_on}","last_used_on":null,"revoked_on":null,"replaced_by":null,"state":"active"}}"#
+            r#"{{"id":"{id}","name":"test","permissions":["read:Contacts"],"expires_on":null,"allowed_ips":[],"rate_limit":null,"created_on":"{created_on}","created_by":null,"last_used_on":null,"revoked_on":null,"replaced_by":null,"state":"active"}}"#
         ) + "\n"
     );
     printed(&file.database, &["revoke", id]);

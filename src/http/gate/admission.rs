@@ -200,6 +200,8 @@ impl State {
             actor: Some(id),
             target: None,
             permission: Some(permission),
+            address: Some(admitted.address),
+            changes: None,
         };
         let store = Arc::clone(&self.store);
         rt::spawn(async move { store.record_event(grant, event).await });

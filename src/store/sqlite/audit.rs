@@ -1,6 +1,8 @@
 //! What the store does with the audit.
 
+use rusqlite::types::FromSqlError;
 use rusqlite::{Row, params};
+use serde_json::value::RawValue;
 
 use super::Engine;
 use super::failure::Failure;
@@ -10,12 +12,14 @@ use crate::event::{Event, NewEvent};
 use crate::key::Grant;
 use crate::moment::Moment;
 
-const INSERT: &str = "INSERT INTO audit (created_on, action, actor, target, permission)
-    VALUES (?1, ?2, ?3, ?4, ?5)";
+const INSERT: &str = "INSERT INTO audit
+        (created_on, action, actor, target, permission, address, changes)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 /// The oldest refusals beyond the newest ones that are kept.
 const FORGET_REFUSALS: &str = "DELETE FROM audit WHERE permission IS NOT NULL AND id <=
     (SELECT id FROM audit WHERE permission IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?1)";
-const LIST: &str = "SELECT id, created_on, action, actor, target, permission FROM audit
+const LIST: &str = "SELECT id, created_on, action, actor, target, permission, address, changes
+    FROM audit
     ORDER BY id DESC LIMIT ?1 OFFSET ?2";
 /// Refused permissions that are kept; changes of keys are kept for ever.
 const REFUSALS_MAX: i64 = 10_000;
@@ -47,6 +51,8 @@ pub(super) fn insert(transaction: &Transaction<'_>, event: &NewEvent) -> Result<
         event.actor.as_ref().map(|key| key.as_str()),
         event.target.as_ref().map(|key| key.as_str()),
         event.permission.map(|one| one.as_str()),
+        event.address.map(|address| address.to_string()),
+        event.changes.as_ref().map(|changes| changes.as_str()),
     ])?;
     transaction.count(Counter::Audit, 1);
     if event.permission.is_some() {
@@ -59,6 +65,8 @@ pub(super) fn insert(transaction: &Transaction<'_>, event: &NewEvent) -> Result<
 }
 
 fn event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
+    let changes: Option<String> = row.get(7)?;
+    let changes = changes.map(RawValue::from_string);
     Ok(Event {
         id: row.get(0)?,
         created_on: Moment::from_millis(row.get(1)?),
@@ -66,5 +74,7 @@ fn event(row: &Row<'_>) -> Result<Event, rusqlite::Error> {
         actor: row.get(3)?,
         target: row.get(4)?,
         permission: row.get(5)?,
+        address: row.get(6)?,
+        changes: changes.transpose().map_err(|_| FromSqlError::InvalidType)?,
     })
 }

@@ -11,7 +11,7 @@ use crate::store::OpenError;
 /// "abk1" in ASCII; the same number stands in `schema.sql`.
 pub(super) const APPLICATION_ID: u32 = 0x6162_6b31;
 /// The schema that this program writes; the same number stands in `schema.sql`.
-pub(super) const SCHEMA_VERSION: u32 = 5;
+pub(super) const SCHEMA_VERSION: u32 = 6;
 
 /// Keeps a second server away from a file, by a lock on a file beside it.
 /// (Closing a descriptor of the database itself would drop SQLite's own locks.)

@@ -10,15 +10,15 @@ use super::failure::Failure;
 use super::transaction::{Counter, Transaction};
 use super::{Database, Engine, audit, idempotency, keys};
 use crate::error::Error;
-use crate::event::{Action, NewEvent};
+use crate::event::{Action, Changes, NewEvent};
 use crate::key::{ApiKey, Grant, KeyChange, KeyState, KeyTerms, is_beyond};
 use crate::moment::Moment;
 use crate::permission::Permission;
 use crate::token::{KeyId, NewSecret};
 
 const INSERT: &str = "INSERT INTO api_keys
-        (id, name, hash, tag, permissions, created_on, expires_on, allowed_ips, rate_limit)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        (id, name, hash, tag, permissions, created_on, expires_on, allowed_ips, rate_limit, created_by)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const UPDATE: &str = "UPDATE api_keys
     SET name = ?2, permissions = ?3, expires_on = ?4, allowed_ips = ?5, rate_limit = ?6
     WHERE id = ?1";
@@ -41,8 +41,7 @@ impl Engine {
     ) -> Result<(ApiKey, NewSecret), Error> {
         self.writer
             .submit(grant, move |transaction| {
-                let actor = Some(grant.key());
-                let key = create(transaction, actor, &secret, terms)?;
+                let key = create(transaction, Some(grant), &secret, terms)?;
                 Ok((key, secret))
             })
             .await
@@ -56,7 +55,7 @@ impl Engine {
     ) -> Result<ApiKey, Error> {
         self.writer
             .submit(grant, move |transaction| {
-                update(transaction, Some(grant.key()), id, change)
+                update(transaction, Some(grant), id, change)
             })
             .await
     }
@@ -70,8 +69,7 @@ impl Engine {
     ) -> Result<(ApiKey, NewSecret), Error> {
         self.writer
             .submit(grant, move |transaction| {
-                let actor = Some(grant.key());
-                let key = rotate(transaction, actor, id, &secret, overlap)?;
+                let key = rotate(transaction, Some(grant), id, &secret, overlap)?;
                 Ok((key, secret))
             })
             .await
@@ -85,7 +83,7 @@ impl Engine {
     ) -> Result<(), Error> {
         self.writer
             .submit(grant, move |transaction| {
-                revoke(transaction, Some(grant.key()), id, force)
+                revoke(transaction, Some(grant), id, force)
             })
             .await
     }
@@ -98,7 +96,7 @@ impl Engine {
 }
 
 /// In whose name a key is changed: a key's, or the command line's.
-pub(super) type Actor = Option<KeyId>;
+pub(super) type Actor = Option<Grant>;
 
 /// What the command line does, each operation one transaction: `Busy`,
 /// `StorageFailed`, `StorageFull`, `OutcomeUnknown` or `Internal` may come of all.
@@ -140,10 +138,12 @@ impl Database {
 
     pub(crate) fn undo_rotation(&mut self, old: &ApiKey, successor: KeyId) -> Result<(), Error> {
         self.transaction(|transaction| {
+            let rotated = keys::find(transaction, old.id)?.ok_or(Error::KeyNotFound)?;
+            let changes = Changes::between(Some(&rotated.terms), &old.terms)?;
             let expires_on = old.terms.expires_on.map(Moment::millis);
             let values = params![old.id.as_str(), expires_on, None::<&str>];
             transaction.prepare_cached(REPLACE)?.execute(values)?;
-            record(transaction, Action::KeyUpdated, None, old.id)?;
+            record(transaction, Action::KeyUpdated, None, old.id, Some(changes))?;
             revoke(transaction, None, successor, true)
         })
     }
@@ -161,9 +161,7 @@ pub(super) fn create(
 ) -> Result<ApiKey, Failure> {
     may_make_keys(transaction, actor)?;
     must_cover(transaction, actor, &[&terms])?;
-    let key = insert(transaction, secret, terms)?;
-    record(transaction, Action::KeyCreated, actor, key.id)?;
-    Ok(key)
+    insert(transaction, actor, secret, terms)
 }
 
 pub(super) fn update(
@@ -184,6 +182,7 @@ pub(super) fn update(
     if terms == key.terms {
         return Ok(key);
     }
+    let changes = Changes::between(Some(&key.terms), &terms)?;
     key.terms = terms;
     transaction.prepare_cached(UPDATE)?.execute(params![
         id.as_str(),
@@ -193,7 +192,7 @@ pub(super) fn update(
         key.terms.allowed_ips.to_string(),
         key.terms.rate_limit,
     ])?;
-    record(transaction, Action::KeyUpdated, actor, id)?;
+    record(transaction, Action::KeyUpdated, actor, id, Some(changes))?;
     Ok(key)
 }
 
@@ -217,11 +216,15 @@ pub(super) fn rotate(
     }
     let end = now.checked_add(overlap).ok_or(Error::Internal)?;
     let end = old.terms.expires_on.map_or(end, |expiry| expiry.min(end));
-    let new = insert(transaction, secret, old.terms)?;
+    let ended = KeyTerms {
+        expires_on: Some(end),
+        ..old.terms.clone()
+    };
+    let changes = Changes::between(Some(&old.terms), &ended)?;
+    let new = insert(transaction, actor, secret, old.terms)?;
     let values = params![id.as_str(), end.millis(), new.id.as_str()];
     transaction.prepare_cached(REPLACE)?.execute(values)?;
-    record(transaction, Action::KeyCreated, actor, new.id)?;
-    record(transaction, Action::KeyRotated, actor, id)?;
+    record(transaction, Action::KeyRotated, actor, id, Some(changes))?;
     Ok(new)
 }
 
@@ -256,7 +259,7 @@ pub(super) fn revoke(
     }
     let values = params![id.as_str(), now.millis()];
     transaction.prepare_cached(REVOKE)?.execute(values)?;
-    record(transaction, Action::KeyRevoked, actor, id)
+    record(transaction, Action::KeyRevoked, actor, id, None)
 }
 
 /// Writes down that a key was used, and forgets answers that are over: while
@@ -270,7 +273,7 @@ pub(super) fn touch(transaction: &Transaction<'_>, id: KeyId) -> Result<(), Fail
 /// The acting key, which is active; none is the command line.
 fn acting(transaction: &Transaction<'_>, actor: Actor) -> Result<Option<ApiKey>, Failure> {
     let Some(actor) = actor else { return Ok(None) };
-    let acting = keys::find(transaction, actor)?.ok_or(Error::KeyInvalid)?;
+    let acting = keys::find(transaction, actor.key())?.ok_or(Error::KeyInvalid)?;
     if acting.state(Moment::now()) != KeyState::Active {
         return Err(Error::KeyInvalid.into());
     }
@@ -302,11 +305,13 @@ fn must_cover(
     Ok(())
 }
 
+/// Stores a key, and writes down that it was made.
 fn insert(
     transaction: &Transaction<'_>,
+    actor: Actor,
     secret: &NewSecret,
     terms: KeyTerms,
-) -> Result<ApiKey, rusqlite::Error> {
+) -> Result<ApiKey, Failure> {
     let key = ApiKey {
         id: secret.token.id(),
         terms,
@@ -314,6 +319,7 @@ fn insert(
         last_used_on: None,
         revoked_on: None,
         replaced_by: None,
+        created_by: actor.map(|grant| grant.key()),
     };
     transaction.prepare_cached(INSERT)?.execute(params![
         key.id.as_str(),
@@ -325,8 +331,17 @@ fn insert(
         key.terms.expires_on.map(Moment::millis),
         key.terms.allowed_ips.to_string(),
         key.terms.rate_limit,
+        key.created_by.as_ref().map(|id| id.as_str()),
     ])?;
     transaction.count(Counter::ApiKeys, 1);
+    let changes = Changes::between(None, &key.terms)?;
+    record(
+        transaction,
+        Action::KeyCreated,
+        actor,
+        key.id,
+        Some(changes),
+    )?;
     Ok(key)
 }
 
@@ -335,13 +350,16 @@ fn record(
     action: Action,
     actor: Actor,
     target: KeyId,
+    changes: Option<Changes>,
 ) -> Result<(), Failure> {
     transaction.note_key_change();
     let event = NewEvent {
         action,
-        actor,
+        actor: actor.map(|grant| grant.key()),
         target: Some(target),
         permission: None,
+        address: actor.map(|grant| grant.address()),
+        changes,
     };
     audit::insert(transaction, &event)
 }

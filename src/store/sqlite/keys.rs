@@ -18,10 +18,10 @@ const CREDENTIAL: &str = "SELECT permissions, expires_on, revoked_on, allowed_ip
 const STANDING: &str = "SELECT permissions, expires_on, revoked_on, allowed_ips
     FROM api_keys WHERE id = ?1";
 const FIND: &str = "SELECT id, name, permissions, expires_on, allowed_ips, rate_limit,
-        created_on, last_used_on, revoked_on, replaced_by
+        created_on, last_used_on, revoked_on, replaced_by, created_by
     FROM api_keys WHERE id = ?1";
 const LIST: &str = "SELECT id, name, permissions, expires_on, allowed_ips, rate_limit,
-        created_on, last_used_on, revoked_on, replaced_by
+        created_on, last_used_on, revoked_on, replaced_by, created_by
     FROM api_keys ORDER BY created_on, id LIMIT ?1 OFFSET ?2";
 const NONE_EXISTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM api_keys)";
 /// SQLite's way to say: all of them.
@@ -123,7 +123,10 @@ pub(super) fn find(connection: &Connection, id: KeyId) -> Result<Option<ApiKey>,
 /// Reads the columns of [`LIST`] and [`FIND`].
 fn key_of(row: &Row<'_>) -> Result<ApiKey, rusqlite::Error> {
     let id = |text: &str| KeyId::parse(text).ok_or(FromSqlError::InvalidType);
-    let replaced_by = row.get_ref(9)?.as_str_or_null()?.map(id).transpose()?;
+    let id_or_null = |column| -> Result<Option<KeyId>, rusqlite::Error> {
+        let text = row.get_ref(column)?.as_str_or_null()?;
+        Ok(text.map(id).transpose()?)
+    };
     Ok(ApiKey {
         id: id(row.get_ref(0)?.as_str()?)?,
         terms: KeyTerms {
@@ -136,7 +139,8 @@ fn key_of(row: &Row<'_>) -> Result<ApiKey, rusqlite::Error> {
         created_on: Moment::from_millis(row.get(6)?),
         last_used_on: moment(row, 7)?,
         revoked_on: moment(row, 8)?,
-        replaced_by,
+        replaced_by: id_or_null(9)?,
+        created_by: id_or_null(10)?,
     })
 }
 

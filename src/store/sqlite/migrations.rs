@@ -17,6 +17,7 @@ const STEPS: [&str; SCHEMA_VERSION as usize] = [
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
+    include_str!("migrations/0006.sql"),
 ];
 
 /// Runs the steps that `connection`'s file lacks, each in a transaction of its

@@ -1,0 +1,5 @@
+ALTER TABLE api_keys ADD COLUMN created_by TEXT;
+
+ALTER TABLE audit ADD COLUMN address TEXT;
+
+ALTER TABLE audit ADD COLUMN changes TEXT;
