@@ -89,7 +89,9 @@ CREATE TABLE api_keys (
     -- The id of the key that this one was rotated to.
     replaced_by TEXT,
     -- The id of the key that made this one; null is the command line.
-    created_by TEXT
+    created_by TEXT,
+    -- What its rows of idempotency take, kept by every transaction that changes some.
+    responses_bytes INTEGER NOT NULL DEFAULT 0 CHECK (responses_bytes >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- Answers to requests that may be retried, remembered for 24 hours.
@@ -104,6 +106,8 @@ CREATE TABLE idempotency (
     status INTEGER NOT NULL,
     etag TEXT,
     body BLOB NOT NULL,
+    -- Whether the body is in the zlib format (RFC 1950).
+    is_deflated INTEGER NOT NULL DEFAULT 0 CHECK (is_deflated IN (0, 1)),
     PRIMARY KEY (key_id, name)
 ) STRICT;
 

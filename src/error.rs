@@ -75,6 +75,9 @@ pub enum Error {
     /// An idempotency key was used for another request.
     #[error("Idempotency-Key was used for another request")]
     IdempotencyMismatch,
+    /// What a key's responses take, which are stored for retries, is at its limit.
+    #[error("The stored responses of this API key are full, nothing was stored, try again later")]
+    ResponsesFull,
     /// A contact of a bulk request was not stored, though nothing is wrong with it.
     #[error("Not stored, because of others in this request")]
     NotTried,
@@ -152,6 +155,7 @@ impl Error {
             | Self::NumberShared(..)
             | Self::ConditionFailed
             | Self::IdempotencyMismatch
+            | Self::ResponsesFull
             | Self::NotTried
             | Self::KeyMissing
             | Self::KeyInvalid

@@ -27,6 +27,7 @@ mod group_filter;
 mod group_resolve;
 mod groups;
 mod idempotency;
+mod idempotency_room;
 mod key_calls;
 mod key_escalation;
 mod key_origin;

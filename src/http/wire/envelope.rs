@@ -15,6 +15,9 @@ use crate::permission::Permission;
 
 /// After how many seconds a busy server is worth another try.
 const RETRY_AFTER_S: u64 = 1;
+/// The same of stored responses, which are kept for a day: some of them may be
+/// forgotten by then.
+const RESPONSES_RETRY_AFTER_S: u64 = 60 * 60;
 /// Room for the record of most contacts, and for most of those in a list.
 const RECORD_BYTES_USUAL: usize = 512;
 const LISTED_BYTES_USUAL: usize = 160;
@@ -129,12 +132,13 @@ impl Refusal {
     }
 
     fn retry_after_s(&self, status: StatusCode) -> Option<u64> {
-        if let Self::Domain(Error::TooFast { wait_s, .. } | Error::TooManyFailures { wait_s }) =
-            self.cause()
-        {
-            return Some(*wait_s);
+        match self.cause() {
+            Self::Domain(Error::TooFast { wait_s, .. } | Error::TooManyFailures { wait_s }) => {
+                Some(*wait_s)
+            }
+            Self::Domain(Error::ResponsesFull) => Some(RESPONSES_RETRY_AFTER_S),
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
         }
-        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S)
     }
 
     /// The table.
@@ -166,7 +170,7 @@ impl Refusal {
                 Error::IdempotencyMismatch => {
                     (StatusCode::UNPROCESSABLE_ENTITY, "IdempotencyError")
                 }
-                Error::TooFast { .. } | Error::TooManyFailures { .. } => {
+                Error::TooFast { .. } | Error::TooManyFailures { .. } | Error::ResponsesFull => {
                     (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsError")
                 }
                 Error::ConditionFailed => {

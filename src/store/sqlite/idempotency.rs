@@ -1,7 +1,14 @@
 //! Remembers answers in the transaction of the write that they are about, so
-//! that a write happens once, whatever happens to the answer.
+//! that a write happens once, whatever happens to the answer. What the answers of
+//! one key take is bounded.
 
-use rusqlite::{OptionalExtension, params};
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use rusqlite::types::FromSqlError;
+use rusqlite::{OptionalExtension, Params, params};
 
 use super::failure::Failure;
 use super::transaction::Transaction;
@@ -10,22 +17,38 @@ use crate::idempotency::{Once, StoredResponse};
 use crate::moment::Moment;
 use crate::token::KeyId;
 
-const FIND: &str = "SELECT fingerprint, status, etag, body FROM idempotency
+const FIND: &str = "SELECT fingerprint, status, etag, body, is_deflated FROM idempotency
     WHERE key_id = ?1 AND name = ?2 AND created_on > ?3";
-const INSERT: &str = "INSERT OR REPLACE INTO idempotency
-        (key_id, name, fingerprint, created_on, status, etag, body)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const FORGET: &str = "DELETE FROM idempotency WHERE (key_id, name) IN
-    (SELECT key_id, name FROM idempotency WHERE created_on <= ?1 ORDER BY created_on LIMIT ?2)";
+const INSERT: &str = "INSERT INTO idempotency
+        (key_id, name, fingerprint, created_on, status, etag, body, is_deflated)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+/// What is forgotten says whose it was, and what it took beside [`ROW_BYTES`].
+const FORGET_OLDEST: &str = "DELETE FROM idempotency WHERE (key_id, name) IN
+        (SELECT key_id, name FROM idempotency WHERE created_on <= ?1 ORDER BY created_on LIMIT ?2)
+    RETURNING key_id, 2 * length(name) + length(body)";
+const FORGET_ONE: &str = "DELETE FROM idempotency WHERE key_id = ?1 AND name = ?2
+    RETURNING key_id, 2 * length(name) + length(body)";
+const BYTES: &str = "SELECT responses_bytes FROM api_keys WHERE id = ?1";
+const COUNT: &str = "UPDATE api_keys SET responses_bytes = max(0, responses_bytes + ?2)
+    WHERE id = ?1";
 /// How long an answer is remembered: 24 hours.
 const REMEMBERED_MS: i64 = 24 * 60 * 60 * 1000;
 /// Answers forgotten at once; more than one for each that is remembered.
 const FORGOTTEN_MAX: usize = 100;
+/// What the answers that are remembered for one key may take.
+const BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// What a row takes beside its name, which an index holds once more, and its body.
+const ROW_BYTES: u64 = 160;
+/// A body of so many bytes is stored smaller: one of 10,000 results by nine tenths.
+const DEFLATED_FROM_BYTES: usize = 1024;
+/// What a stored body may become: more than any answer to a write.
+const INFLATED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Does `work` and remembers what `render` makes of its result, or answers as
 /// the first time. The second part says whether it is a replay.
 ///
-/// A failure of the storage is not remembered: it undoes the write.
+/// A failure of the storage is not remembered: it undoes the write. Nor is
+/// anything kept where there is no room for its answer.
 pub(super) fn once<T>(
     transaction: &Transaction<'_>,
     key: KeyId,
@@ -40,12 +63,26 @@ pub(super) fn once<T>(
         }
         return Ok((answer, true));
     }
-    let answer = match work(transaction) {
-        Ok(result) => render(Ok(result)),
-        Err(Failure::Refused(error)) => render(Err(error)),
-        Err(Failure::Storage(error)) => return Err(Failure::Storage(error)),
-    };
     forget(transaction)?;
+    // One of this name whose time is over, but not its turn.
+    forget_by(transaction, FORGET_ONE, params![key.as_str(), once.name()])?;
+    let room = BYTES_MAX.saturating_sub(bytes(transaction, key)?);
+    let work_and_render = || {
+        let answer = match work(transaction) {
+            Ok(result) => render(Ok(result)),
+            Err(Failure::Refused(error)) => render(Err(error)),
+            Err(Failure::Storage(error)) => return Err(Failure::Storage(error)),
+        };
+        let deflated = deflated(&answer.body)?;
+        let body_bytes = deflated.as_ref().unwrap_or(&answer.body).len();
+        let bytes = ROW_BYTES + 2 * once.name().len() as u64 + body_bytes as u64;
+        Ok((answer, deflated, bytes))
+    };
+    let (answer, deflated, bytes) =
+        transaction.within_savepoint(work_and_render, |&(_, _, bytes)| bytes <= room)?;
+    if bytes > room {
+        return Err(Error::ResponsesFull.into());
+    }
     transaction.prepare_cached(INSERT)?.execute(params![
         key.as_str(),
         once.name(),
@@ -53,17 +90,51 @@ pub(super) fn once<T>(
         now,
         answer.status,
         answer.etag,
-        answer.body,
+        deflated.as_ref().unwrap_or(&answer.body),
+        deflated.is_some(),
     ])?;
+    count(transaction, key.as_str(), signed(bytes))?;
     Ok((answer, false))
 }
 
 /// Forgets some of the answers whose time is over.
 pub(super) fn forget(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
     let over = Moment::now().millis() - REMEMBERED_MS;
-    let values = params![over, FORGOTTEN_MAX];
-    transaction.prepare_cached(FORGET)?.execute(values)?;
+    forget_by(transaction, FORGET_OLDEST, params![over, FORGOTTEN_MAX])
+}
+
+/// Forgets answers by one of the statements that tell what they took.
+fn forget_by(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    values: impl Params,
+) -> Result<(), rusqlite::Error> {
+    let mut statement = transaction.prepare_cached(statement)?;
+    let mut forgotten = statement.query(values)?;
+    while let Some(row) = forgotten.next()? {
+        let bytes = ROW_BYTES + row.get::<_, u64>(1)?;
+        count(transaction, row.get_ref(0)?.as_str()?, -signed(bytes))?;
+    }
     Ok(())
+}
+
+/// Counts what the answers of a key take.
+fn count(transaction: &Transaction<'_>, key: &str, bytes: i64) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached(COUNT)?
+        .execute(params![key, bytes])?;
+    Ok(())
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// What the answers of a key take.
+fn bytes(transaction: &Transaction<'_>, key: KeyId) -> Result<u64, rusqlite::Error> {
+    transaction
+        .prepare_cached(BYTES)?
+        .query_row([key.as_str()], |row| row.get(0))
 }
 
 fn find(
@@ -75,12 +146,32 @@ fn find(
     transaction
         .prepare_cached(FIND)?
         .query_row(params![key.as_str(), name, not_before], |row| {
+            let (body, is_deflated): (Vec<u8>, bool) = (row.get(3)?, row.get(4)?);
             let answer = StoredResponse {
                 status: row.get(1)?,
                 etag: row.get(2)?,
-                body: row.get(3)?,
+                body: if is_deflated { inflated(&body)? } else { body },
             };
             Ok((row.get(0)?, answer))
         })
         .optional()
+}
+
+/// A large body in the zlib format; none for a small one.
+fn deflated(body: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    if body.len() < DEFLATED_FROM_BYTES {
+        return Ok(None);
+    }
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.map(Some).map_err(|_| Error::Internal)
+}
+
+fn inflated(body: &[u8]) -> Result<Vec<u8>, FromSqlError> {
+    let mut inflated = Vec::new();
+    ZlibDecoder::new(body)
+        .take(INFLATED_BYTES_MAX)
+        .read_to_end(&mut inflated)
+        .map_err(FromSqlError::other)?;
+    Ok(inflated)
 }

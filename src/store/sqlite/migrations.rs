@@ -129,4 +129,21 @@ mod tests {
         assert_eq!(version(&whole, path).expect("read"), SCHEMA_VERSION);
         assert_eq!(version(&stepped, path).expect("read"), SCHEMA_VERSION);
     }
+
+    #[test]
+    fn responses_that_are_remembered_count_from_schema_6_on() {
+        let book = in_memory(5).expect("the steps");
+        let filled = "INSERT INTO api_keys (id, name, hash, tag, permissions, created_on)
+            VALUES ('aaaaaaaaaaaa', 'a', '', x'00000000', '', 0), ('bbbbbbbbbbbb', 'b', '', x'00000000', '', 0);
+            INSERT INTO idempotency (key_id, name, fingerprint, created_on, status, body)
+            VALUES ('aaaaaaaaaaaa', 'one', zeroblob(32), 0, 200, zeroblob(1000)),
+                ('aaaaaaaaaaaa', 'three', zeroblob(32), 0, 200, zeroblob(10))";
+        book.execute_batch(filled).expect("filled");
+        take_step(&book, 5).expect("the step");
+        let counted = "SELECT id || responses_bytes FROM api_keys ORDER BY id";
+        let mut counted = book.prepare(counted).expect("prepared");
+        let counted = counted.query_map([], |row| row.get(0)).expect("queried");
+        let counted: Vec<String> = counted.map(|row| row.expect("a text")).collect();
+        assert_eq!(counted, ["aaaaaaaaaaaa1346", "bbbbbbbbbbbb0"]);
+    }
 }

@@ -1,0 +1,134 @@
+//! What is remembered for retries has room: a key that fills its own is refused,
+//! and loses nothing of what it was promised.
+
+use serde_json::json;
+
+use crate::harness::{Reply, Server, id_of};
+
+const KIB: i64 = 1024;
+
+/// The most that the stored responses of one key take.
+const ROOM: i64 = 32 * 1024 * KIB;
+
+fn bulk(server: &Server, key: &str, name: &str, body: &str) -> Reply {
+    let call = server.call("POST", "/contacts/bulk").key(key);
+    call.header("Idempotency-Key", name).json(body).send()
+}
+
+fn number(server: &Server, query: &str) -> i64 {
+    server
+        .open_file()
+        .query_row(query, [], |row| row.get(0))
+        .unwrap()
+}
+
+/// What a key's responses take by what is stored, which has to be what was counted.
+fn stored(server: &Server, key: &str) -> i64 {
+    let id = id_of(key);
+    let stored = number(
+        server,
+        &format!(
+            "SELECT ifnull(sum(160 + 2 * length(name) + length(body)), 0) FROM idempotency
+            WHERE key_id = '{id}'"
+        ),
+    );
+    let counted = format!("SELECT responses_bytes FROM api_keys WHERE id = '{id}'");
+    assert_eq!(stored, number(server, &counted));
+    stored
+}
+
+#[test]
+fn a_response_to_a_small_request_takes_little_room() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    // 20 KB that are answered by 10,000 errors.
+    let body = format!(r#"{{"contacts":[{}1]}}"#, "1,".repeat(9_999));
+    let first = bulk(&server, &key, "first", &body);
+    assert_eq!(first.json()["summary"]["failed"], 10_000);
+    assert!(first.body.len() > 1_000_000);
+    assert!(
+        stored(&server, &key) < 100 * KIB,
+        "{}",
+        stored(&server, &key)
+    );
+    let again = bulk(&server, &key, "first", &body);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.body, first.body);
+}
+
+#[test]
+fn a_key_whose_room_is_full_is_refused_and_stores_nothing() {
+    let server = Server::start();
+    let (key, other) = (
+        server.key(&["create:Contacts"]),
+        server.key(&["create:Contacts"]),
+    );
+    let contacts: Vec<_> = (0..500)
+        .map(|number| json!({"alias": number.to_string(), "msisdn": "15550000000"}))
+        .collect();
+    let body = json!({"contacts": contacts, "atomic": true}).to_string();
+    assert_eq!(bulk(&server, &key, "kept", &body).status, 200);
+    let taken = stored(&server, &key);
+    // As if it had sent others until so much of its room is left.
+    let leave = |room: i64| {
+        let file = server.open_file();
+        let filler = ROOM - taken - room - 160 - 2 * 6;
+        file.execute_batch(&format!(
+            "BEGIN IMMEDIATE;
+            DELETE FROM idempotency WHERE name = 'filler';
+            INSERT INTO idempotency (key_id, name, fingerprint, created_on, status, body)
+                SELECT key_id, 'filler', fingerprint, created_on, 200, zeroblob({filler})
+                FROM idempotency WHERE name = 'kept';
+            UPDATE api_keys SET responses_bytes = {ROOM} - {room}
+                WHERE id = (SELECT key_id FROM idempotency WHERE name = 'kept');
+            COMMIT;"
+        ))
+        .unwrap();
+    };
+    let fresh = body.replace(r#""alias":""#, r#""alias":"n"#);
+    leave(taken - 1);
+    let refused = bulk(&server, &key, "full", &fresh);
+    assert_eq!(
+        (refused.status, refused.message().as_str()),
+        (
+            429,
+            "The stored responses of this API key are full, nothing was stored, try again later"
+        )
+    );
+    assert_eq!(refused.header("retry-after"), "3600");
+    assert_eq!(server.stored(), 500, "nothing of it is stored");
+    stored(&server, &key);
+    // What was promised is kept; what is not remembered, and another key, go on.
+    let replay = bulk(&server, &key, "kept", &body);
+    assert_eq!(replay.header("idempotency-replayed"), "true");
+    let one = r#"{"alias":"one","msisdn":"15550000000"}"#;
+    assert_eq!(server.create(&key, one).status, 200);
+    let others = body.replace(r#""alias":""#, r#""alias":"o"#);
+    assert_eq!(bulk(&server, &other, "full", &others).status, 200);
+    // With room for exactly this, it fits; the counters of contacts are true.
+    leave(2 * taken);
+    assert_eq!(bulk(&server, &key, "full", &fresh).status, 200);
+    assert_eq!(server.stored(), 1_501);
+    let counted = "SELECT value FROM counters WHERE name = 'contacts'";
+    assert_eq!(number(&server, counted), 1_501);
+    assert!(stored(&server, &key) <= ROOM);
+}
+
+#[test]
+fn what_is_over_makes_room() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let body = r#"{"contacts":[{"alias":"a","msisdn":"15550000000"}]}"#;
+    for name in ["one", "two"] {
+        assert_eq!(bulk(&server, &key, name, body).status, 200);
+    }
+    let both = stored(&server, &key);
+    let file = server.open_file();
+    file.execute("UPDATE idempotency SET created_on = 0", [])
+        .unwrap();
+    // Of the same name, and of another: both are forgotten.
+    let again = bulk(&server, &key, "two", body);
+    assert_eq!(again.header("idempotency-replayed"), "");
+    assert!(stored(&server, &key) < both);
+    assert_eq!(number(&server, "SELECT count(*) FROM idempotency"), 1);
+}
