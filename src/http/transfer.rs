@@ -181,7 +181,14 @@ pub(super) async fn import(
     };
     let mut tally = Tally::default();
     Connection::ask_for_body(&request);
-    let imported = import_file(upload, format, (store, grant, mode), trial, &mut tally).await;
+    let ended = allowed.ended();
+    let receive = async move |chunks| {
+        tokio::select! {
+            received = upload.receive(chunks) => received,
+            error = ended => Err(error.into()),
+        }
+    };
+    let imported = import_file(receive, format, (store, grant, mode), trial, &mut tally).await;
     if imported.is_ok() {
         request.extensions_mut().insert(BodyRead);
     }
@@ -205,7 +212,7 @@ fn answer(imported: Result<(), Refusal>, tally: Tally, dry_run: bool) -> Answer 
 /// Receives, parses and stores, each while the others do: receiving waits for
 /// parsing, and parsing for storing.
 async fn import_file(
-    upload: Upload,
+    receive: impl AsyncFnOnce(mpsc::Sender<Bytes>) -> Result<(), Refusal>,
     format: Format,
     order: (&Store, Grant, BulkMode),
     trial: Option<DryRun>,
@@ -214,7 +221,7 @@ async fn import_file(
     let (chunks, received) = upload::channel();
     let (parsed, batches) = mpsc::channel(BATCHES_MAX);
     let parsing = spawn_blocking(move || parse(format, received, &parsed));
-    let mut receiving = std::pin::pin!(upload.receive(chunks));
+    let mut receiving = std::pin::pin!(receive(chunks));
     let mut storing = std::pin::pin!(store_batches(batches, order, trial, tally));
     // Where parsing or storing ends first, the rest of the body is not waited for.
     let (received, stored) = tokio::select! {

@@ -171,6 +171,12 @@ operations! { Store:
     /// Those of every read.
     async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error>;
 
+    /// Whether `grant` still holds, for what reads on for long.
+    ///
+    /// # Errors
+    /// `KeyInvalid`, `AddressNotAllowed`, `NotPermitted`; those of every read.
+    async fn confirm(&self, grant: Grant) -> Result<(), Error>;
+
     /// Stores a new contact under a new id.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ mod groups;
 mod idempotency;
 mod idempotency_room;
 mod key_calls;
+mod key_end;
 mod key_escalation;
 mod key_origin;
 mod key_ring;

@@ -34,7 +34,7 @@ impl Upload {
         self.read()
     }
 
-    fn read(mut self) -> String {
+    pub(super) fn read(mut self) -> String {
         let mut answer = Vec::new();
         // A reset after the answer is an end as well.
         let _ = self.0.read_to_end(&mut answer);

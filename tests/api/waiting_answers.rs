@@ -9,7 +9,8 @@ use crate::harness::{Server, agent, peak_memory_kib, until};
 const LIST_BYTES: u64 = 400 * 16_000;
 const LIST: &str = "/contacts?limit=1000&include=meta";
 
-fn filled() -> Server {
+/// A server with 400 contacts whose metas are large.
+pub(super) fn filled() -> Server {
     let server = Server::start();
     let meta = "x".repeat(16_000);
     let contacts: Vec<String> = (0..400)

@@ -36,10 +36,15 @@ const ONCE_A_MINUTE: Rate = Rate {
 /// The use of a key is written down when what is written is this old.
 const LAST_USE_AGE_MAX: Duration = Duration::from_secs(60);
 
+/// How often a request that takes long looks whether its key is still good.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// A request that was let in.
 pub(crate) struct Admitted {
     pub(crate) credential: Credential,
     pub(crate) address: IpAddr,
+    /// What the request was granted so far, for whatever asks again later.
+    pub(crate) granted: Cell<Grant>,
     /// The state in which the key was read, for what is read at once; taken by
     /// the first who can use it.
     pub(crate) snapshot: Cell<Option<Snapshot>>,
@@ -67,9 +72,11 @@ impl State {
         };
         credential.standing.check_address(address)?;
         self.note_use(&credential, address, now);
+        let granted = Cell::new(Grant::new(&credential, &[], address)?);
         Ok(Admitted {
             credential,
             address,
+            granted,
             snapshot: Cell::new(snapshot),
         })
     }
@@ -205,6 +212,26 @@ impl State {
         };
         let store = Arc::clone(&self.store);
         rt::spawn(async move { store.record_event(grant, event).await });
+    }
+}
+
+impl Admitted {
+    /// Whether what the request was granted still holds.
+    ///
+    /// # Errors
+    /// Those of the store's `confirm`.
+    pub(crate) async fn confirm(&self, state: &State) -> Result<(), Error> {
+        state.store.confirm(self.granted.get()).await
+    }
+
+    /// Comes back once what the request was granted does not hold any more.
+    pub(crate) async fn ended(&self, state: &State) -> Error {
+        loop {
+            rt::time::sleep(LOOK_EVERY).await;
+            if let Err(error) = self.confirm(state).await {
+                return error;
+            }
+        }
     }
 }
 

@@ -48,7 +48,16 @@ pub(crate) async fn authenticate(
         _ => {
             let admitted = Rc::new(admitted);
             request.extensions_mut().insert(Rc::clone(&admitted));
-            let answer = next.await;
+            let answer = if request.method().is_safe() {
+                tokio::select! {
+                    biased;
+                    answer = next => answer,
+                    error = admitted.ended(state) => refused(error),
+                }
+            } else {
+                // What writes asks again in its transaction.
+                next.await
+            };
             if let Some(refused) = refused_permission(&answer) {
                 state.note_refusal(&admitted, refused);
             }
@@ -139,6 +148,11 @@ impl<N> Allowed<N> {
         self.admitted.grant::<M>()
     }
 
+    /// Comes back once what the request was granted does not hold any more.
+    pub(crate) async fn ended(&self) -> Error {
+        self.admitted.ended(&self.state).await
+    }
+
     /// The store, for what takes time: the state in which the key was read is
     /// given up.
     pub(crate) fn store(&self) -> &Store {
@@ -163,7 +177,9 @@ impl<N> Allowed<N> {
 
 impl Admitted {
     fn grant<N: Need>(&self) -> Result<Grant, Error> {
-        Grant::new(&self.credential, N::PERMISSIONS, self.address)
+        let grant = Grant::new(&self.credential, N::PERMISSIONS, self.address)?;
+        self.granted.set(grant);
+        Ok(grant)
     }
 }
 

@@ -23,7 +23,7 @@ use super::admission::Admitted;
 use super::connections::Connection;
 use super::framing::{Chunks, Framing};
 use super::state::State;
-use super::timed_body::TimedBody;
+use super::timed_body::{KeyWatch, TimedBody};
 use crate::budget::Held;
 use crate::error::Error;
 use crate::http::wire::envelope::Refusal;
@@ -62,6 +62,7 @@ pub(crate) async fn observe(
             None
         }
     };
+    let watch = watch(&response);
     log(&response, &request_id);
     let closing =
         framing != Framing::Length(0) && !response.request().extensions().contains::<BodyRead>();
@@ -75,7 +76,7 @@ pub(crate) async fn observe(
     headers.insert(X_REQUEST_ID, request_id);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response.map_body(|_, body| TimedBody::new(body, connection, closing, held)))
+    Ok(response.map_body(|_, body| TimedBody::new(body, connection, closing, held, watch)))
 }
 
 /// What follows a head, as the parser read it: RFC 9112, section 6.3.
@@ -114,6 +115,18 @@ fn hold(response: &ServiceResponse<BoxBody>) -> Result<Option<Held>, Refusal> {
         None if is_read => Err(Error::AnswersWaiting.into()),
         None => Ok(Some(state.answers().overdraw(key, bytes))),
     }
+}
+
+/// Watches the key of an answer that goes out in several slices.
+fn watch(response: &ServiceResponse<BoxBody>) -> Option<KeyWatch> {
+    if let BodySize::Sized(bytes) = response.response().body().size()
+        && bytes <= SMALL_ANSWER_BYTES as u64
+    {
+        return None;
+    }
+    let extensions = response.request().extensions();
+    let admitted = extensions.get::<Rc<Admitted>>()?;
+    Some(KeyWatch::new(State::of(response.request()).ok()?, admitted))
 }
 
 /// The client's own id where it is 1 to 64 visible ASCII characters, else a new one.

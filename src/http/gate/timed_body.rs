@@ -1,16 +1,20 @@
-//! An answer on its way: it keeps its connection's time while it is sent, and counts
-//! against the budget of what waits in memory.
+//! An answer on its way: it keeps its connection's time while it is sent, counts
+//! against the budget of what waits in memory, and ends with the key that asked for it.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::web::Bytes;
+use actix_web::web::{self, Bytes};
 
+use super::admission::Admitted;
 use super::connections::Connection;
+use super::state::State;
 use crate::budget::Held;
+use crate::error::Error;
 
 /// Bytes of an answer that a client has the limit `answer_wait` to take.
 const SLICE_BYTES_MAX: usize = 64 * 1024;
@@ -31,15 +35,51 @@ pub(crate) struct TimedBody {
     handed_out: u64,
     /// What it takes of the budget.
     _held: Option<Held>,
+    watch: Option<KeyWatch>,
+}
+
+/// Looks whether a key is still good.
+pub(crate) struct KeyWatch {
+    state: web::Data<State>,
+    admitted: Rc<Admitted>,
+    look: Option<Look>,
+}
+
+type Look = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
+
+impl KeyWatch {
+    pub(crate) fn new(state: &web::Data<State>, admitted: &Rc<Admitted>) -> Self {
+        Self {
+            state: state.clone(),
+            admitted: Rc::clone(admitted),
+            look: None,
+        }
+    }
+
+    /// Looks once.
+    fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let (state, admitted) = (&self.state, &self.admitted);
+        let look = self.look.get_or_insert_with(|| {
+            let (state, admitted) = (state.clone(), Rc::clone(admitted));
+            Box::pin(async move { admitted.confirm(&state).await })
+        });
+        let looked = look.as_mut().poll(context);
+        if looked.is_ready() {
+            self.look = None;
+        }
+        looked
+    }
 }
 
 impl TimedBody {
-    /// `closing` where the request's body was not read: the connection ends.
+    /// `closing` where the request's body was not read: the connection ends. With
+    /// `watch` no slice but the first goes out once the key is not good any more.
     pub(crate) fn new(
         body: BoxBody,
         connection: Option<Rc<Connection>>,
         closing: bool,
         held: Option<Held>,
+        watch: Option<KeyWatch>,
     ) -> Self {
         Self {
             body,
@@ -49,6 +89,7 @@ impl TimedBody {
             begun: None,
             handed_out: 0,
             _held: held,
+            watch,
         }
     }
 
@@ -78,6 +119,15 @@ impl MessageBody for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.handed_out > 0
+            && let Some(watch) = &mut self.watch
+        {
+            match watch.poll_look(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(Box::new(error)))),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
         if self.chunk.is_empty() {
             match Pin::new(&mut self.body).poll_next(context) {
                 Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,

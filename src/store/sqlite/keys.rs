@@ -48,6 +48,13 @@ impl Engine {
         self.readers.read(|connection| credential(connection, id))
     }
 
+    pub(crate) async fn confirm(&self, grant: Grant) -> Result<(), Error> {
+        let standing = self
+            .readers
+            .read(|connection| standing(connection, grant.key()))?;
+        grant.confirm(standing.as_ref(), Moment::now())
+    }
+
     pub(crate) async fn keys(
         &self,
         _grant: Grant,
