@@ -2,6 +2,7 @@
 //! one of them may. Knows no clock and waits for nobody.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::token::KeyId;
@@ -70,6 +71,18 @@ impl Budget {
     }
 }
 
+impl Held {
+    /// Takes `bytes` more, where they are left to the key and in all; whether it did.
+    #[must_use = "what is not left must not be used"]
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let Some(mut more) = self.budget.take(self.key, bytes) else {
+            return false;
+        };
+        self.bytes += mem::take(&mut more.bytes);
+        true
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let mut spent = self.budget.lock();
@@ -103,6 +116,11 @@ mod tests {
         let over = budget.overdraw(one, 200);
         assert!(budget.take(other, 1).is_none());
         drop(over);
+        let mut grown = budget.take(one, 10).expect("a part");
+        assert!(grown.grow(50));
+        assert!(!grown.grow(1));
+        assert!(budget.take(one, 1).is_none());
+        drop(grown);
         assert!(budget.lock().of_keys.is_empty());
         assert_eq!(budget.lock().total, 0);
     }

@@ -24,7 +24,7 @@ pub const ROW_BYTES_MAX: usize = 64 * 1024;
 /// Rows of one transaction: single writes are served between two of them.
 pub const BATCH_ROWS_MAX: usize = 500;
 /// Bytes of a file after which a batch takes no more rows.
-const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const BATCH_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How a file holds contacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,8 +52,8 @@ pub(super) async fn export(allowed: Allowed<ReadContacts>, request: HttpRequest)
 /// Writes the whole export first, so that a slow reader holds nobody up.
 async fn spool(store: &Store, grant: Grant, format: Format) -> Result<Permitted<Spool>, Error> {
     // The one for its file, kept until it is sent; the other while it is written.
-    let spool_permit = store.spool_permit()?;
-    let _permit = store.export_permit().await?;
+    let spool_permit = store.spool_permit(grant)?;
+    let _permit = store.export_permit(grant).await?;
     // Gone with this future, when the client is.
     let waiting = Arc::new(());
     let wanted = Arc::downgrade(&waiting);
@@ -174,7 +174,7 @@ pub(super) async fn import(
     };
     let (format, upload) = Upload::begin(&request, payload)?;
     let store = allowed.store();
-    let _permit = store.import_permit()?;
+    let _permit = store.import_permit(grant)?;
     let trial = match dry_run {
         true => Some(store.dry_run(grant).await?),
         false => None,

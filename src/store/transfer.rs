@@ -24,9 +24,9 @@ impl Store {
     ///
     /// # Errors
     /// `ListsBusy`.
-    pub fn spool_permit(&self) -> Result<Permit, Error> {
+    pub fn spool_permit(&self, grant: Grant) -> Result<Permit, Error> {
         match self {
-            Self::Sqlite(engine) => engine.spool_permit(),
+            Self::Sqlite(engine) => engine.spool_permit(grant),
         }
     }
 
@@ -34,9 +34,9 @@ impl Store {
     ///
     /// # Errors
     /// `ListsBusy`.
-    pub async fn export_permit(&self) -> Result<Permit, Error> {
+    pub async fn export_permit(&self, grant: Grant) -> Result<Permit, Error> {
         match self {
-            Self::Sqlite(engine) => engine.export_permit().await,
+            Self::Sqlite(engine) => engine.export_permit(grant).await,
         }
     }
 
@@ -69,9 +69,9 @@ impl Store {
     ///
     /// # Errors
     /// `ImportsBusy`.
-    pub fn import_permit(&self) -> Result<Permit, Error> {
+    pub fn import_permit(&self, grant: Grant) -> Result<Permit, Error> {
         match self {
-            Self::Sqlite(engine) => engine.import_permit(),
+            Self::Sqlite(engine) => engine.import_permit(grant),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 
-use crate::harness::Server;
+use crate::harness::{Server, until};
 
 const CONTACT: &str = r#"{"alias":"john","msisdn":"4479000000001"}"#;
 
@@ -165,47 +165,72 @@ fn a_body_that_does_not_arrive_in_time_is_cut_off() {
 }
 
 #[test]
-fn large_bodies_wait_for_a_permit_and_small_ones_for_none() {
-    const PERMITS: usize = 4;
-    let server = Server::start_with(&["--limit", "permit_wait=500ms"]);
-    let key = server.key(&["create:Contacts"]);
-    let body = format!(r#"{{"contacts":[{CONTACT}]}}{}"#, " ".repeat(64 * 1024));
-    let head = format!(
-        "POST /contacts/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\
-         Expect: 100-continue\r\n\r\n",
-        body.len()
+fn large_bodies_that_arrive_slowly_keep_nobody_else_waiting() {
+    const BODY_BYTES: usize = 8 * 1024 * 1024;
+    let server = Server::start_with(&["--limit", "body_wait=60s"]);
+    let (slow, other) = (
+        server.key(&["create:Contacts"]),
+        server.key(&["create:Contacts"]),
     );
-    // Its key is verified first, so whoever is told to go on has its permit already.
-    assert_eq!(server.create(&key, "{}").status, 400);
-    let unfinished: Vec<_> = (0..PERMITS)
+    let head = format!(
+        "POST /contacts/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {slow}\r\n\
+         Content-Type: application/json\r\nContent-Length: {BODY_BYTES}\r\n\r\n"
+    );
+    // More than a key may have in memory, but for a last byte each.
+    let unfinished: Vec<_> = (0..5)
         .map(|_| {
             let mut stream = server.connect();
             stream.write_all(head.as_bytes()).unwrap();
-            let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
-            stream.read_exact(&mut go_on).unwrap();
-            assert!(go_on.starts_with(b"HTTP/1.1 100 "));
+            // One of them is reset.
+            let _ = stream.write_all(&vec![b' '; BODY_BYTES - 1]);
+            stream.set_nonblocking(true).unwrap();
             stream
         })
         .collect();
-    let bulk = || {
-        server
-            .call("POST", "/contacts/bulk")
-            .key(&key)
-            .json(body.as_str())
-            .send()
-    };
-    std::thread::scope(|scope| {
-        let refused = scope.spawn(bulk);
-        let reply = server.create(&key, r#"{"alias":"jane","msisdn":"4479000000001"}"#);
-        assert_eq!(reply.status, 200, "a small body waits for nobody");
-        let refused = refused.join().unwrap();
-        let said = (refused.status, refused.message());
-        let busy = "The server is busy, nothing was stored, try again".to_owned();
-        assert_eq!(said, (503, busy));
-        assert_eq!(refused.header("retry-after"), "1");
+    let refused = until(|| {
+        unfinished.iter().find_map(|mut stream| {
+            let mut answer = [0; 1024];
+            let bytes = stream.read(&mut answer).ok()?;
+            Some(String::from_utf8_lossy(&answer[..bytes]).into_owned())
+        })
     });
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(
+        refused.contains("The server is busy, nothing was stored, try again"),
+        "{refused}"
+    );
+    let body = format!(r#"{{"contacts":[{CONTACT}]}}{}"#, " ".repeat(64 * 1024));
+    let bulk = |key: &str| {
+        let call = server.call("POST", "/contacts/bulk").key(key);
+        call.json(body.as_str()).send()
+    };
+    for _ in 0..8 {
+        assert_eq!(bulk(&other).status, 200);
+    }
+    // A small body is not counted.
+    let reply = server.create(&slow, r#"{"alias":"jane","msisdn":"4479000000001"}"#);
+    assert_eq!(reply.status, 200);
     drop(unfinished);
-    assert_eq!(bulk().status, 200);
-    assert_eq!(server.stored(), 2);
+    until(|| Some(bulk(&slow)).filter(|reply| reply.status == 200));
+}
+
+#[test]
+fn eight_large_bodies_of_one_key_are_all_answered() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let padding = " ".repeat(2 * 1024 * 1024);
+    std::thread::scope(|scope| {
+        let (server, key, padding) = (&server, &key, &padding);
+        let sent = [0, 1, 2, 3, 4, 5, 6, 7].map(|number| {
+            scope.spawn(move || {
+                let contact = format!(r#"{{"alias":"{number}","msisdn":"15550000000"}}"#);
+                let body = format!(r#"{{"contacts":[{contact}]}}{padding}"#);
+                let call = server.call("POST", "/contacts/bulk").key(key);
+                call.json(body).send().status
+            })
+        });
+        assert_eq!(sent.map(|one| one.join().unwrap()), [200; 8]);
+    });
+    assert_eq!(server.stored(), 8);
 }

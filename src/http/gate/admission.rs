@@ -3,11 +3,12 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use actix_web::{HttpRequest, rt};
+use actix_web::{HttpMessage, HttpRequest, rt};
 
 use super::metrics::Stage;
 use super::state::State;
@@ -20,7 +21,7 @@ use crate::keyring::Verdict;
 use crate::moment::Moment;
 use crate::permission::Permission;
 use crate::store::Snapshot;
-use crate::token::Token;
+use crate::token::{KeyId, Token};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Invalid keys from one address (IPv6: one /64): so many at once, then one a second.
@@ -216,6 +217,16 @@ impl State {
 }
 
 impl Admitted {
+    /// The key of a request that was let in.
+    ///
+    /// # Errors
+    /// `Internal` where none was checked.
+    pub(crate) fn key_of(request: &HttpRequest) -> Result<KeyId, Error> {
+        let extensions = request.extensions();
+        let admitted = extensions.get::<Rc<Self>>().ok_or(Error::Internal)?;
+        Ok(admitted.credential.id)
+    }
+
     /// Whether what the request was granted still holds.
     ///
     /// # Errors

@@ -50,8 +50,8 @@ limits! {
     /// How long a body in memory may take to arrive: less than `shutdown_wait`, so
     /// that its client gets an answer.
     body_wait: 7_000,
-    /// How long a request waits for others that have large bodies, a part of
-    /// `body_wait`, or that are being parsed.
+    /// How long a request whose body has arrived waits for others that have large
+    /// bodies, and again for those that are being parsed.
     permit_wait: 4_000,
     /// How long a chunk of a file may take to arrive: less than `shutdown_wait`, too.
     chunk_wait: 7_000,

@@ -1,20 +1,21 @@
 //! Reads a JSON body: its content type, its bytes within a size and a time, and
 //! its members by name.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::time::Instant;
 
+use actix_web::body::{BodyStream, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::web::{self, Bytes};
+use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use super::body_permits::BodyPermit;
+use super::body_permits::{Arriving, BodyPermit};
 use super::envelope::Refusal;
 use crate::fields::fields_of;
+use crate::http::gate::admission::Admitted;
 use crate::http::gate::connections::Connection;
 use crate::http::gate::observe::BodyRead;
 use crate::http::gate::state::State;
@@ -39,27 +40,42 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
         let request = request.clone();
         Box::pin(async move {
             checked?;
-            let begun = Instant::now();
             let state = State::of(&request)?;
-            let permit = state
-                .bodies()
-                .acquire(content_length(&request), BYTES_MAX)
-                .await?;
-            let body_wait = state.limits().body_wait;
-            let wait_max = body_wait.saturating_sub(begun.elapsed());
+            let key = Admitted::key_of(&request)?;
             Connection::ask_for_body(&request);
             let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
-            let bytes = timeout(wait_max, payload.to_bytes_limited(BYTES_MAX))
+            let mut arriving = state.bodies().arriving(key);
+            let receiving = receive(payload, content_length(&request), BYTES_MAX, &mut arriving);
+            let bytes = timeout(state.limits().body_wait, receiving)
                 .await
-                .map_err(|_| Refusal::BodyTooSlow)?
-                .map_err(|_| Refusal::BodyTooLarge {
-                    bytes_max: BYTES_MAX,
-                })?
-                .map_err(|_| Invalid::BodyUnreadable)?;
+                .map_err(|_| Refusal::BodyTooSlow)??;
             request.extensions_mut().insert(BodyRead);
+            let permit = arriving.acquire().await?;
             Ok(Self { bytes, permit })
         })
     }
+}
+
+/// Receives a whole body, counting what of it is there.
+async fn receive(
+    payload: web::Payload,
+    content_length: Option<u64>,
+    bytes_max: usize,
+    arriving: &mut Arriving<'_>,
+) -> Result<Bytes, Refusal> {
+    let expected = content_length.and_then(|length| usize::try_from(length).ok());
+    // Room that is not written to takes no memory.
+    let mut bytes = BytesMut::with_capacity(expected.unwrap_or(0).min(bytes_max));
+    let mut body = BodyStream::new(payload);
+    while let Some(chunk) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
+        let chunk = chunk.map_err(|_| Invalid::BodyUnreadable)?;
+        if bytes.len() + chunk.len() > bytes_max {
+            return Err(Refusal::BodyTooLarge { bytes_max });
+        }
+        arriving.count(chunk.len())?;
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
 }
 
 /// Checks what the head says of the body, before a byte of it is read: which of

@@ -1,55 +1,100 @@
-//! What bounds the bodies of all requests: how many large ones are in memory, and
-//! how many are parsed at once.
+//! What bounds the bodies of all requests: how many bytes of them are in memory, how
+//! many large ones are worked on, and how many are parsed at once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::envelope::Refusal;
+use crate::budget::{Budget, Held};
 use crate::error::Error;
 use crate::invalid::Invalid;
-use crate::permits::{Permit, Permits};
+use crate::permits::{Permit, SharedPermits};
+use crate::token::KeyId;
 
-/// Bytes up to which a body is small: it is read as it comes.
-const SMALL_BODY_BYTES: u64 = 64 * 1024;
-/// Requests whose bodies may be large that are read and answered at once; parsed,
-/// a body takes several times its bytes.
+/// Bytes up to which a body is not counted: a connection has one.
+const UNCOUNTED_BYTES: usize = 16 * 1024;
+/// Bytes of bodies that are in memory, in all and of one key.
+const BODIES_BYTES_MAX: usize = 48 * 1024 * 1024;
+const BODIES_OF_KEY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes up to which a body is small: it needs no permit.
+const SMALL_BODY_BYTES: usize = 64 * 1024;
+/// Requests with large bodies that are answered at once, once they have arrived;
+/// parsed, a body takes several times its bytes.
 const LARGE_BODIES_MAX: usize = 4;
+const LARGE_BODIES_OF_KEY_MAX: usize = 2;
 /// Bodies that are parsed at once, each on a thread of its own: more would only
 /// share the processors, and what a thread frees stays with it.
 const PARSED_AT_ONCE_MAX: usize = 2;
 
 /// What bounds the bodies of all requests.
 pub(crate) struct BodyPermits {
-    large: Permits,
-    parsing: Permits,
+    arriving: Budget,
+    large: SharedPermits,
+    parsing: SharedPermits,
 }
 
 impl BodyPermits {
     /// Permits for which a request waits for `wait_max` at the most.
     pub(crate) fn new(wait_max: Duration) -> Self {
-        let permits = |at_once_max| Permits::new(at_once_max, wait_max, Error::Busy);
+        let permits =
+            |at_once_max, share| SharedPermits::new(at_once_max, share, wait_max, Error::Busy);
         Self {
-            large: permits(LARGE_BODIES_MAX),
-            parsing: permits(PARSED_AT_ONCE_MAX),
+            arriving: Budget::new(BODIES_BYTES_MAX, BODIES_OF_KEY_BYTES_MAX),
+            large: permits(LARGE_BODIES_MAX, LARGE_BODIES_OF_KEY_MAX),
+            parsing: permits(PARSED_AT_ONCE_MAX, PARSED_AT_ONCE_MAX),
         }
     }
 
-    /// Waits for a permit where the body is large, or may become so.
-    pub(super) async fn acquire(
-        &self,
-        content_length: Option<u64>,
-        bytes_max: usize,
-    ) -> Result<BodyPermit, Error> {
-        let bytes = content_length.unwrap_or(u64::MAX);
-        let is_small = bytes.min(bytes_max as u64) <= SMALL_BODY_BYTES;
-        let large = if is_small {
-            None
-        } else {
-            Some(Arc::new(self.large.acquire().await?))
+    /// Begins to count a body of `key`.
+    pub(super) fn arriving(&self, key: KeyId) -> Arriving<'_> {
+        Arriving {
+            permits: self,
+            key,
+            bytes: 0,
+            held: None,
+        }
+    }
+}
+
+/// A body that arrives. It holds no permit, however slow it is.
+pub(super) struct Arriving<'p> {
+    permits: &'p BodyPermits,
+    key: KeyId,
+    bytes: usize,
+    held: Option<Held>,
+}
+
+impl Arriving<'_> {
+    /// Counts so many bytes more.
+    ///
+    /// # Errors
+    /// `Busy` where nothing is left for them.
+    pub(super) fn count(&mut self, bytes: usize) -> Result<(), Error> {
+        self.bytes += bytes;
+        if self.bytes <= UNCOUNTED_BYTES {
+            return Ok(());
+        }
+        if let Some(held) = &mut self.held {
+            return held.grow(bytes).then_some(()).ok_or(Error::Busy);
+        }
+        let held = self.permits.arriving.take(self.key, self.bytes);
+        self.held = Some(held.ok_or(Error::Busy)?);
+        Ok(())
+    }
+
+    /// Waits for a permit where the body is large, now that it is there.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(super) async fn acquire(self) -> Result<BodyPermit, Error> {
+        let large = match self.bytes <= SMALL_BODY_BYTES {
+            true => None,
+            false => Some(self.permits.large.acquire(self.key).await?),
         };
         Ok(BodyPermit {
-            _large: large,
-            parsing: self.parsing.clone(),
+            _taken: Arc::new((self.held, large)),
+            parsing: self.permits.parsing.clone(),
+            key: self.key,
         })
     }
 }
@@ -58,8 +103,9 @@ impl BodyPermits {
 /// body became is counted, too.
 #[derive(Clone)]
 pub(crate) struct BodyPermit {
-    _large: Option<Arc<Permit>>,
-    parsing: Permits,
+    _taken: Arc<(Option<Held>, Option<Permit>)>,
+    parsing: SharedPermits,
+    key: KeyId,
 }
 
 impl BodyPermit {
@@ -73,6 +119,7 @@ impl BodyPermit {
         &self,
         work: impl FnOnce() -> Result<T, Invalid> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.parsing.run(|| work().map_err(Refusal::from)).await
+        let work = || work().map_err(Refusal::from);
+        self.parsing.run(self.key, work).await
     }
 }

@@ -33,12 +33,14 @@ impl Engine {
 
     pub(crate) async fn events(
         &self,
-        _grant: Grant,
+        grant: Grant,
         offset: u64,
         limit: u32,
     ) -> Result<(Vec<Event>, u64), Error> {
         self.readers
-            .list(move |connection| Counter::Audit.page(connection, LIST, (offset, limit), event))
+            .list(grant.key(), move |connection| {
+                Counter::Audit.page(connection, LIST, (offset, limit), event)
+            })
             .await
     }
 }

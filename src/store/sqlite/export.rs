@@ -21,17 +21,18 @@ pub(super) const EXPORT_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Exports that are sent at once, and wait to be: each has its file.
 pub(super) const SPOOLS_MAX: usize = 32;
+pub(super) const SPOOLS_OF_KEY_MAX: usize = 16;
 
 const METAS: &str = "SELECT meta FROM contacts ORDER BY id";
 const CONTACTS: &str = "SELECT alias, msisdn, meta FROM contacts ORDER BY id";
 
 impl Engine {
-    pub(crate) fn spool_permit(&self) -> Result<Permit, Error> {
-        self.spools.try_acquire()
+    pub(crate) fn spool_permit(&self, grant: Grant) -> Result<Permit, Error> {
+        self.spools.try_acquire(grant.key())
     }
 
-    pub(crate) async fn export_permit(&self) -> Result<Permit, Error> {
-        self.exports.acquire().await
+    pub(crate) async fn export_permit(&self, grant: Grant) -> Result<Permit, Error> {
+        self.exports.acquire(grant.key()).await
     }
 
     pub(crate) async fn export<W: Write + Send + 'static>(

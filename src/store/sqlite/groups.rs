@@ -39,12 +39,14 @@ impl Engine {
 
     pub(crate) async fn groups(
         &self,
-        _grant: Grant,
+        grant: Grant,
         offset: u64,
         limit: u32,
     ) -> Result<(Vec<Group>, u64), Error> {
         self.readers
-            .list(move |connection| Counter::Groups.page(connection, LIST, (offset, limit), group))
+            .list(grant.key(), move |connection| {
+                Counter::Groups.page(connection, LIST, (offset, limit), group)
+            })
             .await
     }
 

@@ -29,8 +29,8 @@ const COPY: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
     ON CONFLICT (id) DO NOTHING";
 
 impl Engine {
-    pub(crate) fn import_permit(&self) -> Result<Permit, Error> {
-        self.imports.try_acquire()
+    pub(crate) fn import_permit(&self, grant: Grant) -> Result<Permit, Error> {
+        self.imports.try_acquire(grant.key())
     }
 
     pub(crate) async fn dry_run(&self, _grant: Grant) -> Result<DryRun, Error> {

@@ -57,12 +57,12 @@ impl Engine {
 
     pub(crate) async fn keys(
         &self,
-        _grant: Grant,
+        grant: Grant,
         offset: u64,
         limit: u32,
     ) -> Result<(Vec<ApiKey>, u64), Error> {
         self.readers
-            .list(move |connection| {
+            .list(grant.key(), move |connection| {
                 Counter::ApiKeys.page(connection, LIST, (offset, limit), key_of)
             })
             .await

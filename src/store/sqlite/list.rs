@@ -54,7 +54,7 @@ const META_IS: &str = "meta_has_member(meta, ?, ?)";
 impl Snapshot {
     pub(crate) async fn contacts<C: Send + 'static>(
         self,
-        _grant: Grant,
+        grant: Grant,
         selection: &Selection,
         collected: C,
         each: fn(&mut C, &ContactView<'_>),
@@ -66,9 +66,9 @@ impl Snapshot {
         let is_scan = is_scan(&selection);
         let query = move |connection: &Connection| list(connection, &selection, collected, each);
         if is_scan {
-            readers.scan(query).await
+            readers.scan(grant.key(), query).await
         } else {
-            readers.list(query).await
+            readers.list(grant.key(), query).await
         }
     }
 }

@@ -41,13 +41,13 @@ impl Engine {
 
     pub(crate) async fn members<C: Send + 'static>(
         &self,
-        _grant: Grant,
+        grant: Grant,
         group: GroupId,
         selection: Selection,
         collected: C,
         each: fn(&mut C, &ContactView<'_>),
     ) -> Result<(C, Listed), Error> {
-        let listed = self.readers.list(move |connection| {
+        let listed = self.readers.list(grant.key(), move |connection| {
             if groups::find(connection, group)?.is_none() {
                 return Ok(None);
             }

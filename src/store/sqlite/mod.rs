@@ -46,9 +46,9 @@ use std::time::Duration;
 use super::OpenError;
 use crate::error::Error;
 use crate::files;
-use crate::permits::Permits;
-use export::{EXPORT_WAIT_MAX, SPOOLS_MAX};
-use readers::{EXPORTS_MAX, IMPORTS_MAX, Readers};
+use crate::permits::SharedPermits;
+use export::{EXPORT_WAIT_MAX, SPOOLS_MAX, SPOOLS_OF_KEY_MAX};
+use readers::{EXPORTS_MAX, EXPORTS_OF_KEY_MAX, IMPORTS_MAX, IMPORTS_OF_KEY_MAX, Readers};
 use writer::Writer;
 
 /// A file that is being served: one writer thread and read-only connections.
@@ -56,9 +56,9 @@ pub struct Engine {
     readers: Readers,
     writer: Writer,
     path: PathBuf,
-    exports: Permits,
-    imports: Permits,
-    spools: Permits,
+    exports: SharedPermits,
+    imports: SharedPermits,
+    spools: SharedPermits,
 }
 
 impl Engine {
@@ -70,9 +70,24 @@ impl Engine {
             readers,
             writer,
             path,
-            exports: Permits::new(EXPORTS_MAX, EXPORT_WAIT_MAX, Error::ListsBusy),
-            spools: Permits::new(SPOOLS_MAX, Duration::ZERO, Error::ListsBusy),
-            imports: Permits::new(IMPORTS_MAX, Duration::ZERO, Error::ImportsBusy),
+            exports: SharedPermits::new(
+                EXPORTS_MAX,
+                EXPORTS_OF_KEY_MAX,
+                EXPORT_WAIT_MAX,
+                Error::ListsBusy,
+            ),
+            spools: SharedPermits::new(
+                SPOOLS_MAX,
+                SPOOLS_OF_KEY_MAX,
+                Duration::ZERO,
+                Error::ListsBusy,
+            ),
+            imports: SharedPermits::new(
+                IMPORTS_MAX,
+                IMPORTS_OF_KEY_MAX,
+                Duration::ZERO,
+                Error::ImportsBusy,
+            ),
         })
     }
 

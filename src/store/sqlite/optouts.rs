@@ -36,12 +36,12 @@ impl Engine {
 
     pub(crate) async fn optouts(
         &self,
-        _grant: Grant,
+        grant: Grant,
         offset: u64,
         limit: u32,
     ) -> Result<(Vec<Optout>, u64), Error> {
         self.readers
-            .list(move |connection| {
+            .list(grant.key(), move |connection| {
                 Counter::Optouts.page(connection, LIST, (offset, limit), optout)
             })
             .await

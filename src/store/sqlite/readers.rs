@@ -11,17 +11,22 @@ use super::database::prepared;
 use super::failure;
 use super::pool::{Pool, Reader};
 use crate::error::Error;
-use crate::permits::Permits;
+use crate::permits::SharedPermits;
+use crate::token::KeyId;
 
 /// Lists that are read at once, beside them those that look at every contact, and
 /// requests that are resolved: none of them keeps another kind waiting.
 const LISTS_MAX: usize = 2;
 const SCANS_MAX: usize = 2;
 const RESOLVES_MAX: usize = 1;
+/// What takes seconds leaves something to other keys.
+const SCANS_OF_KEY_MAX: usize = 1;
 /// Exports that are written at once, to be sent when they are whole.
 pub(super) const EXPORTS_MAX: usize = 4;
+pub(super) const EXPORTS_OF_KEY_MAX: usize = 2;
 /// Imports over HTTP that are under way at once; a dry run has a connection.
-pub(super) const IMPORTS_MAX: usize = 8;
+pub(super) const IMPORTS_MAX: usize = 16;
+pub(super) const IMPORTS_OF_KEY_MAX: usize = 4;
 /// How long a list waits for its permit, and how long it may then take.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -34,9 +39,9 @@ pub(super) struct Readers(Arc<Shared>);
 
 struct Shared {
     pool: Pool,
-    lists: Permits,
-    scans: Permits,
-    resolves: Permits,
+    lists: SharedPermits,
+    scans: SharedPermits,
+    resolves: SharedPermits,
     list_time_max: Duration,
 }
 
@@ -49,11 +54,14 @@ impl Readers {
 
     fn with_time(path: &Path, workers: usize, list_time_max: Duration) -> Self {
         let longer_max = LISTS_MAX + SCANS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX;
+        let permits = |at_once_max, share| {
+            SharedPermits::new(at_once_max, share, LIST_WAIT_MAX, Error::ListsBusy)
+        };
         Self(Arc::new(Shared {
             pool: Pool::of(path, workers, longer_max),
-            lists: Permits::new(LISTS_MAX, LIST_WAIT_MAX, Error::ListsBusy),
-            scans: Permits::new(SCANS_MAX, LIST_WAIT_MAX, Error::ListsBusy),
-            resolves: Permits::new(RESOLVES_MAX, LIST_WAIT_MAX, Error::ListsBusy),
+            lists: permits(LISTS_MAX, LISTS_MAX),
+            scans: permits(SCANS_MAX, SCANS_OF_KEY_MAX),
+            resolves: permits(RESOLVES_MAX, RESOLVES_MAX),
             list_time_max,
         }))
     }
@@ -79,38 +87,42 @@ impl Readers {
         Ok(snapshot)
     }
 
-    /// Reads a list in one read transaction, on a thread that may block, within
-    /// [`LIST_TIME_MAX`].
+    /// Reads a list for a key in one read transaction, on a thread that may block,
+    /// within [`LIST_TIME_MAX`].
     pub(super) async fn list<T: Send + 'static>(
         &self,
+        key: KeyId,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.under(&self.0.lists, query).await
+        self.under(&self.0.lists, key, query).await
     }
 
     /// The same for a list that looks at every contact, with permits of its own.
     pub(super) async fn scan<T: Send + 'static>(
         &self,
+        key: KeyId,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.under(&self.0.scans, query).await
+        self.under(&self.0.scans, key, query).await
     }
 
     /// The same for resolving, which has permits of its own.
     pub(super) async fn resolve<T: Send + 'static>(
         &self,
+        key: KeyId,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.under(&self.0.resolves, query).await
+        self.under(&self.0.resolves, key, query).await
     }
 
     async fn under<T: Send + 'static>(
         &self,
-        permits: &Permits,
+        permits: &SharedPermits,
+        key: KeyId,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (pool, time_max) = (self.0.pool.clone(), self.0.list_time_max);
-        let reading = permits.run(move || {
+        let reading = permits.run(key, move || {
             let connection = pool.connection()?;
             let listed = within_time(&connection, time_max, query);
             listed.map_err(|error| match failure::code(&error) {
@@ -201,6 +213,10 @@ mod tests {
             (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 100000)
         SELECT max(n) FROM number";
 
+    fn key(character: char) -> KeyId {
+        KeyId::parse(&character.to_string().repeat(12)).expect("an id")
+    }
+
     #[tokio::test]
     async fn a_list_that_does_not_end_is_ended_and_its_connection_reads_on() {
         let directory = tempfile::tempdir().expect("made");
@@ -209,7 +225,10 @@ mod tests {
         let readers = Readers::with_time(&path, 1, Duration::from_millis(200));
         let endless =
             |connection: &Connection| connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0));
-        let (one, other) = tokio::join!(readers.list(endless), readers.list(endless));
+        let (one, other) = tokio::join!(
+            readers.list(key('a'), endless),
+            readers.list(key('b'), endless)
+        );
         assert_eq!(
             (one, other),
             (Err(Error::ListTooSlow), Err(Error::ListTooSlow))
@@ -231,10 +250,15 @@ mod tests {
             |connection: &Connection| connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0));
         let short =
             |connection: &Connection| connection.query_row("SELECT 1", [], |row| row.get(0));
-        let scans = async { tokio::join!(readers.scan(endless), readers.scan(endless)) };
+        let scans = async {
+            tokio::join!(
+                readers.scan(key('a'), endless),
+                readers.scan(key('b'), endless)
+            )
+        };
         tokio::select! {
             _ = scans => panic!("the list waited for a scan"),
-            listed = readers.list(short) => assert_eq!(listed, Ok(1_i64)),
+            listed = readers.list(key('a'), short) => assert_eq!(listed, Ok(1_i64)),
         }
     }
 }

@@ -30,13 +30,15 @@ const MEMBERS: &str = select_without_groups!(
 impl Engine {
     pub(crate) async fn resolve(
         &self,
-        _grant: Grant,
+        grant: Grant,
         recipients: Vec<Recipient>,
         template: Option<Arc<Template>>,
     ) -> Result<Vec<(String, Resolved)>, Error> {
         let resolved = self
             .readers
-            .resolve(move |connection| resolve(connection, recipients, template))
+            .resolve(grant.key(), move |connection| {
+                resolve(connection, recipients, template)
+            })
             .await?;
         Ok(resolved?)
     }
