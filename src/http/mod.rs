@@ -17,6 +17,7 @@ mod routes;
 mod transfer;
 pub(crate) mod wire;
 
+use std::future;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -67,11 +68,12 @@ pub async fn serve(
     );
     let state = web::Data::new(state);
     let limits = *state.limits();
-    let connections = Connections::new(limits);
+    let of_worker = connections_max(files_max, workers);
+    let connections = Connections::new(limits, of_worker.saturating_mul(workers));
     actix_web::rt::spawn(Arc::clone(&connections).reap());
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(connections_max(files_max, workers))
+        .max_concurrent_connections(of_worker)
         .shutdown_timeout(limits.shutdown_wait.as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
@@ -84,6 +86,7 @@ pub async fn serve(
             .default_service(web::to(envelope::no_such_path));
         let app = app.into_factory().map_err(|error| error.error_response());
         let (stopping, connections) = (stopping.clone(), Arc::clone(&connections));
+        let state = state.clone();
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -100,9 +103,12 @@ pub async fn serve(
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            let connection = connections.enter(&stream);
-            let stream = GatedStream::new(stream, connection);
-            async move { Ok((stream, Protocol::Http1, peer)) }
+            let connection = connections.enter(&stream, state.address_of(peer));
+            let stream = connection.map(|connection| GatedStream::new(stream, connection));
+            // Without one, the stream is closed.
+            let refused = || io::Error::from(io::ErrorKind::ConnectionRefused).into();
+            let stream = stream.map(|stream| (stream, Protocol::Http1, peer));
+            future::ready(stream.ok_or_else(refused))
         })
         .and_then(http)
     })?;

@@ -2,6 +2,7 @@
 //! servers have short limits; a test that ends in time has seen them act.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Server, agent, program, until};
@@ -127,13 +128,20 @@ fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
     );
 }
 
-#[test]
-fn connections_leave_files_to_everything_else() {
+/// A server that may have 400 files open: 72 connections, of which an address has 9
+/// once 36 are open.
+fn with_few_files(more: &[&str]) -> (tempfile::TempDir, Server) {
     let directory = tempfile::tempdir().unwrap();
     let mut limited = std::process::Command::new("sh");
     let limit = "ulimit -n 400 && exec \"$0\" \"$@\"";
     limited.args(["-c", limit, program().get_program().to_str().unwrap()]);
-    let server = Server::start_command(limited, &directory.path().join("book.db"), &[]);
+    let server = Server::start_command(limited, &directory.path().join("book.db"), more);
+    (directory, server)
+}
+
+#[test]
+fn connections_leave_files_to_everything_else() {
+    let (_directory, server) = with_few_files(&[]);
     let key = server.key(&["read:Contacts"]);
     let agent = agent();
     let list = || {
@@ -153,4 +161,74 @@ fn connections_leave_files_to_everything_else() {
     );
     drop(crowd);
     assert_eq!(server.call("GET", "/healthz").send().status, 200);
+}
+
+#[test]
+fn a_crowd_from_one_address_leaves_connections_to_others() {
+    let (_directory, server) = with_few_files(&[]);
+    let crowd: Vec<_> = (0..150).map(|_| server.connect()).collect();
+    let ended = |stream: &TcpStream| {
+        let mut byte = [0];
+        stream.set_nonblocking(true).unwrap();
+        matches!(stream.peek(&mut byte), Ok(0))
+            || stream.take_error().is_ok_and(|error| error.is_some())
+    };
+    // Those beyond half of 72.
+    until(|| (crowd.iter().filter(|stream| ended(stream)).count() == 150 - 36).then_some(()));
+    let here = server.connect().peer_addr().unwrap();
+    let other = || {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        let address: SocketAddr = "127.0.0.2:0".parse().unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.connect(&here.into()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        write!(
+            stream,
+            "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(other().starts_with("HTTP/1.1 200 "), "{}", other());
+    assert!(server.logged().contains("an address has its share"));
+}
+
+#[test]
+fn behind_a_trusted_proxy_a_client_is_known_by_its_forwarded_address() {
+    let (_directory, server) = with_few_files(&["--trusted-proxy", "127.0.0.1/32"]);
+    let key = server.key(&["create:Contacts", "read:Contacts"]);
+    // A proxy keeps connections open, as many as it likes.
+    let idle: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    let running: Vec<_> = (0..10)
+        .map(|_| {
+            let mut stream = server.connect();
+            write!(
+                stream,
+                "POST /contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+            )
+            .unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    // The tenth is refused.
+    until(|| running.iter().find(|stream| stream.peek(&mut [0]).is_ok()));
+    let agent = agent();
+    let list = |client: &str| {
+        let call = server.call("GET", "/contacts").key(&key).by(&agent);
+        call.header("X-Forwarded-For", client).send()
+    };
+    let refused = list("192.0.2.1");
+    assert_eq!(
+        (refused.status, refused.message().as_str()),
+        (503, "The server is busy, nothing was stored, try again")
+    );
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(list("192.0.2.2").status, 200);
+    drop(running);
+    until(|| Some(list("192.0.2.1")).filter(|reply| reply.status == 200));
+    drop(idle);
 }

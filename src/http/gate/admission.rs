@@ -142,7 +142,7 @@ impl State {
         Ok((credential, None))
     }
 
-    fn client_address(&self, request: &HttpRequest) -> IpAddr {
+    pub(super) fn client_address(&self, request: &HttpRequest) -> IpAddr {
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let peer = request.peer_addr().map_or(nobody, |peer| peer.ip());
         if self.trusted_proxies.is_empty() {

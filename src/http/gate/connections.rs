@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::io::Write;
 use std::mem;
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,9 +18,18 @@ use socket2::SockRef;
 
 use super::framing::{Framing, Head, Phase};
 use super::limits::Limits;
+use super::shares::{Place, Shares};
+use crate::bucket::{Buckets, Rate};
+use crate::error::Error;
+use crate::moment::Moment;
 
 /// How often connections beyond their deadline are reaped.
 const REAP_EVERY: Duration = Duration::from_millis(250);
+/// How often it is said that an address has its share.
+const ONCE_A_MINUTE: Rate = Rate {
+    burst: 1,
+    per_minute: 1,
+};
 /// The interim answer to `Expect: 100-continue`.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Stands for: a request is running, which has limits of its own.
@@ -30,6 +39,8 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Connections {
     begun: Instant,
     limits: Limits,
+    shares: Arc<Shares>,
+    warnings: Buckets<()>,
     open: Mutex<Vec<Weak<Deadline>>>,
 }
 
@@ -46,6 +57,9 @@ pub(crate) struct Connection {
     deadline: Option<Arc<Deadline>>,
     limits: Limits,
     gate: RefCell<Gate>,
+    /// Of a trusted proxy: where the requests that it forwards are counted.
+    forwarded: Option<Arc<Shares>>,
+    _place: Place,
 }
 
 struct Gate {
@@ -59,16 +73,28 @@ struct Gate {
 }
 
 impl Connections {
-    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, connections_max: usize) -> Arc<Self> {
         Arc::new(Self {
             begun: Instant::now(),
             limits,
+            shares: Shares::new(connections_max),
+            warnings: Buckets::new(1),
             open: Mutex::default(),
         })
     }
 
-    /// Takes in a connection that was accepted.
-    pub(crate) fn enter(&self, stream: &rt::net::TcpStream) -> Rc<Connection> {
+    /// Takes in a connection that was accepted from `address`, or from a trusted
+    /// proxy; none where the address has its share.
+    pub(crate) fn enter(
+        &self,
+        stream: &rt::net::TcpStream,
+        address: Option<IpAddr>,
+    ) -> Option<Rc<Connection>> {
+        let place = self.shares.connection(address);
+        if place.is_none() && self.warnings.take((), ONCE_A_MINUTE, Moment::now()).taken {
+            log::warn!(address:? = address; "connections are short, and an address has its share");
+        }
+        let place = place?;
         let duplicate = stream.as_fd().try_clone_to_owned().ok();
         let deadline = duplicate.map(|socket| {
             Arc::new(Deadline {
@@ -80,6 +106,8 @@ impl Connections {
         let connection = Connection {
             deadline,
             limits: self.limits,
+            forwarded: address.is_none().then(|| Arc::clone(&self.shares)),
+            _place: place,
             gate: RefCell::new(Gate {
                 phase: Phase::Head(Head::default()),
                 is_last: false,
@@ -90,7 +118,7 @@ impl Connections {
         connection.stay(self.limits.idle);
         self.lock()
             .extend(connection.deadline.as_ref().map(Arc::downgrade));
-        Rc::new(connection)
+        Some(Rc::new(connection))
     }
 
     /// Ends what is beyond its deadline, again and again.
@@ -164,6 +192,21 @@ impl Connection {
             // taken. Where it does not go out, the client sends its body at last.
             let _ = (&deadline.socket).write(CONTINUE);
         }
+    }
+
+    /// Counts a request by the `client` that a trusted proxy names; what comes from
+    /// anybody else is counted by its connection.
+    ///
+    /// # Errors
+    /// `Busy` where the address has its share.
+    pub(super) fn count_request(
+        &self,
+        client: impl FnOnce() -> IpAddr,
+    ) -> Result<Option<Place>, Error> {
+        let Some(shares) = &self.forwarded else {
+            return Ok(None);
+        };
+        shares.request(client()).map(Some).ok_or(Error::Busy)
     }
 
     /// The limits of this server.

@@ -8,6 +8,7 @@ pub(crate) mod framing;
 pub(crate) mod limits;
 pub(crate) mod metrics;
 pub(crate) mod observe;
+pub(crate) mod shares;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod timed_body;

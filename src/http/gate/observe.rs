@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::admission::Admitted;
 use super::connections::Connection;
 use super::framing::{Chunks, Framing};
+use super::shares::Place;
 use super::state::State;
 use super::timed_body::{KeyWatch, TimedBody};
 use crate::budget::Held;
@@ -54,7 +55,11 @@ pub(crate) async fn observe(
     let framing = framing(request.headers());
     let is_last = request.head().connection_type() == ConnectionType::Close;
     let connection = Connection::of(&request, framing, is_last);
-    let mut response = next.call(request).await?;
+    let place = count(&request, connection.as_deref());
+    let (mut response, place) = match place {
+        Ok(place) => (next.call(request).await?, place),
+        Err(refusal) => (request.into_response(refusal.answer()), None),
+    };
     let held = match hold(&response) {
         Ok(held) => held,
         Err(refusal) => {
@@ -76,7 +81,24 @@ pub(crate) async fn observe(
     headers.insert(X_REQUEST_ID, request_id);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response.map_body(|_, body| TimedBody::new(body, connection, closing, held, watch)))
+    Ok(
+        response
+            .map_body(|_, body| TimedBody::new(body, connection, closing, (held, place), watch)),
+    )
+}
+
+/// Counts a request that a trusted proxy forwards by the address that it names.
+///
+/// # Errors
+/// `Busy`.
+fn count(
+    request: &ServiceRequest,
+    connection: Option<&Connection>,
+) -> Result<Option<Place>, Refusal> {
+    let (Some(connection), Ok(state)) = (connection, State::of(request.request())) else {
+        return Ok(None);
+    };
+    Ok(connection.count_request(|| state.client_address(request.request()))?)
 }
 
 /// What follows a head, as the parser read it: RFC 9112, section 6.3.

@@ -2,7 +2,7 @@
 //! addresses, the counters. Rooms outside the gate reach the store through
 //! `Allowed` alone.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
@@ -58,6 +58,12 @@ impl State {
             answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
             limits,
         }
+    }
+
+    /// The address of a peer, but for a trusted proxy's.
+    pub(crate) fn address_of(&self, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        (!self.trusted_proxies.contain(address)).then_some(address)
     }
 
     pub(super) fn store(&self) -> &Store {

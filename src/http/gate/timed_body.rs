@@ -12,6 +12,7 @@ use actix_web::web::{self, Bytes};
 
 use super::admission::Admitted;
 use super::connections::Connection;
+use super::shares::Place;
 use super::state::State;
 use crate::budget::Held;
 use crate::error::Error;
@@ -33,8 +34,8 @@ pub(crate) struct TimedBody {
     closing: bool,
     begun: Option<Instant>,
     handed_out: u64,
-    /// What it takes of the budget.
-    _held: Option<Held>,
+    /// What it takes of the budget, and of its address's share.
+    _held: (Option<Held>, Option<Place>),
     watch: Option<KeyWatch>,
 }
 
@@ -78,7 +79,7 @@ impl TimedBody {
         body: BoxBody,
         connection: Option<Rc<Connection>>,
         closing: bool,
-        held: Option<Held>,
+        held: (Option<Held>, Option<Place>),
         watch: Option<KeyWatch>,
     ) -> Self {
         Self {
