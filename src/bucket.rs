@@ -57,13 +57,14 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
     pub fn take(&self, key: K, rate: Rate, now: Moment) -> Level {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= self.buckets_max && !buckets.contains_key(&key) {
-            // Full ones say nothing; where all are in use, one is forgotten.
-            buckets.retain(|_, bucket| !bucket.is_full(now));
-            if buckets.len() >= self.buckets_max
-                && let Some(forgotten) = buckets.keys().next().copied()
-            {
-                buckets.remove(&forgotten);
-            }
+            // Full ones say nothing. Where most are in use, some are forgotten: so
+            // many that the next of these walks is far.
+            let kept_max = self.buckets_max - self.buckets_max / 4;
+            let mut kept = 0;
+            buckets.retain(|_, bucket| {
+                kept += usize::from(!bucket.is_full(now));
+                !bucket.is_full(now) && kept <= kept_max
+            });
         }
         let bucket = buckets.entry(key).or_insert(Bucket {
             rate,
@@ -163,6 +164,7 @@ mod tests {
         for key in 0..1000 {
             taken(&buckets, key, 0);
         }
-        assert_eq!(buckets.buckets.lock().expect("sound").len(), 100);
+        let left = buckets.buckets.lock().expect("sound").len();
+        assert!((75..=100).contains(&left), "{left}");
     }
 }

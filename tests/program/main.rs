@@ -9,6 +9,7 @@ mod crash;
 mod fault;
 mod initial_key;
 mod key_verbs;
+mod limits_page;
 mod live_keys;
 mod readme;
 mod refusal;
