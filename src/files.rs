@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -74,6 +74,20 @@ pub fn create_directory_of(path: &Path) -> io::Result<()> {
 /// The operating system's.
 pub fn sync_directory_of(path: &Path) -> io::Result<()> {
     File::open(directory_of(path))?.sync_all()
+}
+
+/// Whether others may read or write the file at `path`, or change which files its
+/// directory has; each that is open to them with its mode.
+pub fn open_to_others(path: &Path) -> Vec<(PathBuf, u32)> {
+    let looked_at = [
+        (path.to_owned(), 0o077),
+        (directory_of(path).to_owned(), 0o022),
+    ];
+    let open = looked_at.into_iter().filter_map(|(path, others)| {
+        let mode = fs::metadata(&path).ok()?.permissions().mode() & 0o7777;
+        (mode & others != 0).then_some((path, mode))
+    });
+    open.collect()
 }
 
 /// The directory of `path`; of a bare name the current one.

@@ -47,6 +47,9 @@ pub fn serve(
     if !arguments.no_initial_key && operator.has_no_key()? {
         make_initial_key(&mut operator, address)?;
     }
+    for (open, mode) in files::open_to_others(&path) {
+        log::warn!(path:% = open.display(), mode:% = format_args!("{mode:04o}"); "open to others than its owner");
+    }
     // A connection takes two of them; as many as the system grants.
     let files_max = rlimit::increase_nofile_limit(FILES_MAX).unwrap_or_else(|error| {
         log::warn!(error:% = error; "the limit on open files stays as it is");

@@ -275,3 +275,35 @@ fn the_limits_of_tests_are_no_part_of_the_help_and_an_unknown_one_is_refused() {
         assert!(errors.contains("--limit"), "{errors}");
     }
 }
+
+#[test]
+fn a_file_or_directory_that_is_open_to_others_is_said_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let said = || {
+        let server = Server::start_on(&database);
+        let logged = server.logged();
+        let lines = logged
+            .lines()
+            .filter(|line| line.contains("open to others"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(said(), Vec::<String>::new());
+    set(&database, 0o640);
+    let [file] = &said()[..] else {
+        panic!("one line")
+    };
+    assert!(file.contains("book.db") && file.contains("0640"), "{file}");
+    set(&database, 0o600);
+    // Others that see its name alone do no harm.
+    set(directory.path(), 0o755);
+    assert_eq!(said(), Vec::<String>::new());
+    set(directory.path(), 0o775);
+    let [directory] = &said()[..] else {
+        panic!("one line")
+    };
+    assert!(directory.contains("0775"), "{directory}");
+}

@@ -10,6 +10,7 @@ mod fault;
 mod initial_key;
 mod key_verbs;
 mod limits_page;
+mod linear;
 mod live_keys;
 mod readme;
 mod refusal;
