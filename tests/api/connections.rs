@@ -56,6 +56,30 @@ fn a_refusal_before_the_body_is_read_says_that_it_closes() {
 }
 
 #[test]
+fn an_upload_that_is_refused_in_its_middle_leaves_no_connection_behind() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let head = format!(
+        "POST /contacts/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let files = || {
+        let files = format!("/proc/{}/fd", server.pid());
+        std::fs::read_dir(files).unwrap().count()
+    };
+    assert_eq!(server.create(&key, "{}").status, 400);
+    let before = files();
+    for _ in 0..20 {
+        let mut stream = server.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        let piece = format!("400\r\n{}\r\n", "\"\n".repeat(512));
+        // Its first line is no head: the rest is not wanted, and the answer not read.
+        let sent = (0..1000).try_for_each(|_| stream.write_all(piece.as_bytes()));
+        drop((sent, stream));
+    }
+    until(|| (files() <= before).then_some(()));
+}
+
+#[test]
 fn a_second_head_that_never_ends_is_cut_off() {
     let server = Server::start_with(&["--limit", "idle=400ms", "--limit", "answer_wait=400ms"]);
     let mut stream = server.connect();

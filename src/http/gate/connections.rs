@@ -8,7 +8,7 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ struct Deadline {
     socket: TcpStream,
     begun: Instant,
     at_ms: AtomicU64,
+    /// Wakes what serves the connection.
+    task: OnceLock<Waker>,
 }
 
 /// One connection, as its worker knows it.
@@ -101,6 +103,7 @@ impl Connections {
                 socket: TcpStream::from(socket),
                 begun: self.begun,
                 at_ms: AtomicU64::new(NEVER),
+                task: OnceLock::new(),
             })
         });
         let connection = Connection {
@@ -156,6 +159,16 @@ impl Deadline {
         // It may have ended by itself in this very moment.
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         let _ = self.socket.shutdown(Shutdown::Both);
+        self.wake();
+    }
+
+    /// Has the connection served on, even where nothing of its socket is waited for:
+    /// behind an answer, actix-http waits for nothing while a body that nobody took
+    /// fills its buffer.
+    fn wake(&self) {
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
     }
 }
 
@@ -214,6 +227,13 @@ impl Connection {
         &self.limits
     }
 
+    /// Learns who serves the connection, which is always the same task.
+    pub(super) fn is_served_by(&self, task: &Waker) {
+        if let Some(deadline) = &self.deadline {
+            deadline.task.get_or_init(|| task.clone());
+        }
+    }
+
     pub(super) fn phase(&self) -> Phase {
         self.gate.borrow().phase
     }
@@ -258,6 +278,9 @@ impl Connection {
         let Limits { refused, idle, .. } = self.limits;
         self.stay(if closing { refused } else { idle });
         self.wake_reader();
+        if let (true, Some(deadline)) = (closing, &self.deadline) {
+            deadline.wake();
+        }
     }
 
     fn wake_reader(&self) {

@@ -114,6 +114,7 @@ impl AsyncRead for GatedStream {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.connection.is_served_by(context.waker());
         match this.connection.phase() {
             Phase::Head(_) if this.blocked => {
                 this.reader = Some(context.waker().clone());
