@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::contact::{Alias, FullContact, Msisdn};
+use crate::error::Error;
 use crate::invalid::Invalid;
 use crate::template::{Rendered, Template};
 
@@ -26,28 +27,11 @@ pub enum Resolved {
     Sendable(FullContact, Option<Rendered>),
 }
 
-impl Resolved {
-    /// What an answer needs for it at the least: its meta, its text twice, and the
-    /// names of what is missing in it.
-    fn answer_bytes_min(&self) -> usize {
-        match self {
-            Self::NotFound => 0,
-            Self::OptedOut(full) | Self::Duplicate(full) => full.meta.as_json().len(),
-            Self::Sendable(full, text) => {
-                let text_bytes = text.as_ref().map_or(0, Rendered::answer_bytes_min);
-                full.meta.as_json().len() + text_bytes
-            }
-        }
-    }
-}
-
 /// Goes through recipients in order, deciding for each: not found, opted out,
 /// duplicate number, else sendable.
 pub struct Resolver {
     template: Option<Arc<Template>>,
     numbers: HashSet<Msisdn>,
-    /// What the answer holds so far, at the least.
-    answer_bytes: usize,
 }
 
 impl Resolver {
@@ -56,29 +40,14 @@ impl Resolver {
         Self {
             template,
             numbers: HashSet::new(),
-            answer_bytes: 0,
         }
     }
 
     /// Decides over one recipient.
     ///
     /// # Errors
-    /// `AnswerTooLarge`, as soon as the answer is sure to be: before it takes the
-    /// memory.
+    /// `AnswerTooLarge` where its text alone would be.
     pub fn decide(
-        &mut self,
-        found: Option<FullContact>,
-        opted_out: bool,
-    ) -> Result<Resolved, Invalid> {
-        let resolved = self.decided(found, opted_out)?;
-        self.answer_bytes += resolved.answer_bytes_min();
-        if self.answer_bytes > ANSWER_BYTES_MAX {
-            return Err(Invalid::AnswerTooLarge);
-        }
-        Ok(resolved)
-    }
-
-    fn decided(
         &mut self,
         found: Option<FullContact>,
         opted_out: bool,
@@ -92,10 +61,9 @@ impl Resolver {
         if !self.numbers.insert(full.contact.msisdn.clone()) {
             return Ok(Resolved::Duplicate(full));
         }
-        let bytes_max = ANSWER_BYTES_MAX - self.answer_bytes;
         let text = match &self.template {
             Some(template) => {
-                let text = template.render(&full, bytes_max);
+                let text = template.render(&full, ANSWER_BYTES_MAX);
                 Some(text.ok_or(Invalid::AnswerTooLarge)?)
             }
             None => None,
@@ -103,6 +71,10 @@ impl Resolver {
         Ok(Resolved::Sendable(full, text))
     }
 }
+
+/// Takes what came of each recipient, as it was sent: nothing is kept of it but
+/// what is collected.
+pub type Collect<C> = fn(&mut C, &str, &Resolved) -> Result<(), Error>;
 
 /// A recipient as it was sent: a contact by its alias, else a group by its id; a
 /// text that is no alias names nobody.

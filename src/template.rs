@@ -55,7 +55,7 @@ const AROUND_NAME_BYTES: usize = 3;
 
 impl Rendered {
     /// What an answer needs for it at the least: the text stands in it twice.
-    pub fn answer_bytes_min(&self) -> usize {
+    fn answer_bytes_min(&self) -> usize {
         2 * self.text.len() + self.missing_bytes
     }
 

@@ -3,9 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::gate::auth::{Allowed, ReadContacts};
+use super::wire::counted::CountedJson;
 use super::wire::envelope::{self, Refusal};
 use super::wire::query::Query;
 use super::wire::record::write_next_contact;
+use crate::error::Error;
 use crate::selection::{Listed, Page, Selection};
 
 pub(super) async fn list(
@@ -13,15 +15,22 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
     let selection = Query::parse(request.query_string())?.into_selection()?;
-    let (grant, begun) = (allowed.grant(), envelope::begin_many(selection.limit));
+    let begun = allowed.count_from(envelope::begin_many(selection.limit));
     let snapshot = allowed.snapshot()?;
-    let listed = snapshot.contacts(grant, &selection, begun, write_next_contact);
+    let listed = snapshot.contacts(allowed.grant(), &selection, begun, write_next_contact);
     let (json, listed) = listed.await?;
-    Ok(answer(json, &listed, &selection))
+    Ok(answer(json, &listed, &selection)?)
 }
 
 /// The part of a list that was asked for: with its total, or with the next cursor.
-pub(super) fn answer(json: Vec<u8>, listed: &Listed, selection: &Selection) -> HttpResponse {
+///
+/// # Errors
+/// `AnswersWaiting`.
+pub(super) fn answer(
+    json: CountedJson,
+    listed: &Listed,
+    selection: &Selection,
+) -> Result<HttpResponse, Error> {
     let limit = selection.limit;
     match &selection.page {
         Page::Offset(offset) => {

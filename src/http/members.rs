@@ -32,8 +32,8 @@ pub(super) async fn list(
 ) -> Answer {
     let id = GroupId::parse(&id).ok_or(Error::GroupNotFound)?;
     let selection = Query::parse(request.query_string())?.into_members(id)?;
-    let (store, begun) = (allowed.store(), envelope::begin_many(selection.limit));
-    let listed = store.members(
+    let begun = allowed.count_from(envelope::begin_many(selection.limit));
+    let listed = allowed.store().members(
         allowed.grant(),
         id,
         selection.clone(),
@@ -41,7 +41,7 @@ pub(super) async fn list(
         write_next_member,
     );
     let (json, listed) = listed.await?;
-    Ok(answer(json, &listed, &selection))
+    Ok(answer(json, &listed, &selection)?)
 }
 
 pub(super) async fn change(

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::gate::auth::{Allowed, ReadContacts};
 use super::gate::observe::Repeatable;
 use super::wire::body::JsonBody;
-use super::wire::bounded::BoundedBytes;
+use super::wire::counted::CountedJson;
 use super::wire::envelope::{self, Refusal};
 use crate::contact::{Alias, FullContact};
 use crate::error::Error;
@@ -31,13 +31,15 @@ pub(super) async fn resolve(
 ) -> Result<HttpResponse, Refusal> {
     let permit = body.permit();
     let (recipients, template) = permit.run(move || parse(&body)).await?;
-    let store = allowed.store();
     let template = template.map(Arc::new);
-    let resolved = store.resolve(allowed.grant(), recipients, template.clone());
-    let resolved = resolved.await?;
-    let answer = permit.run(move || Ok(write(&resolved, template.as_deref())));
-    let answer = answer.await??;
-    let mut answer = envelope::written(answer);
+    let answer = Answer {
+        results: allowed.count_from(b"{\"success\":true,\"results\":[".to_vec()),
+        recipients: allowed.count_from(b"[".to_vec()),
+        template: template.clone(),
+    };
+    let store = allowed.store();
+    let answer = store.resolve(allowed.grant(), recipients, template, answer, Answer::add);
+    let mut answer = answer.await?.finish()?;
     answer.extensions_mut().insert(Repeatable);
     Ok(answer)
 }
@@ -65,55 +67,64 @@ fn parse_text(value: &RawValue) -> Result<Template, Invalid> {
     Template::parse(&text.ok_or(Invalid::Text)?)
 }
 
-/// Writes the answer, counting its bytes as it goes.
-fn write(resolved: &[(String, Resolved)], template: Option<&Template>) -> Result<Vec<u8>, Error> {
-    let mut json = BoundedBytes::new(ANSWER_BYTES_MAX);
-    write_to(&mut json, resolved, template).map_err(|error| {
-        if error.is_io() {
-            Invalid::AnswerTooLarge.into()
-        } else {
-            Error::Internal
+/// An answer in the making: what came of each recipient, and beside it those that may
+/// be sent to, which stand behind all of them.
+struct Answer {
+    results: CountedJson,
+    recipients: CountedJson,
+    template: Option<Arc<Template>>,
+}
+
+impl Answer {
+    /// Writes what came of the next recipient.
+    fn add(&mut self, recipient: &str, resolved: &Resolved) -> Result<(), Error> {
+        let written = self.write(recipient, resolved);
+        written.map_err(|error| self.refusal(&error))
+    }
+
+    fn write(&mut self, recipient: &str, resolved: &Resolved) -> Result<(), serde_json::Error> {
+        // Together they have the limit of the answer.
+        self.results
+            .limit(ANSWER_BYTES_MAX.saturating_sub(self.recipients.len()));
+        self.results.separate();
+        let result = WrittenResult::of(recipient, resolved, self.template.as_deref())?;
+        serde_json::to_writer(&mut self.results, &result)?;
+        if let Resolved::Sendable(full, text) = resolved {
+            self.recipients
+                .limit(ANSWER_BYTES_MAX.saturating_sub(self.results.len()));
+            self.recipients.separate();
+            let recipient = WrittenRecipient {
+                alias: full.contact.alias.as_str(),
+                msisdn: full.contact.msisdn.as_str(),
+                text: text.as_ref().map(|text| text.text.as_str()),
+            };
+            serde_json::to_writer(&mut self.recipients, &recipient)?;
         }
-    })?;
-    Ok(json.into_bytes())
-}
+        Ok(())
+    }
 
-fn write_to(
-    json: &mut BoundedBytes,
-    resolved: &[(String, Resolved)],
-    template: Option<&Template>,
-) -> Result<(), serde_json::Error> {
-    let io = serde_json::Error::io;
-    json.write_all(b"{\"success\":true,\"results\":[")
-        .map_err(io)?;
-    for (at, (recipient, resolved)) in resolved.iter().enumerate() {
-        separate(json, at)?;
-        serde_json::to_writer(
-            &mut *json,
-            &WrittenResult::of(recipient, resolved, template)?,
-        )?;
+    fn finish(mut self) -> Result<HttpResponse, Error> {
+        let (recipients, held) = self.recipients.finish()?;
+        // It moves from the one to the other.
+        drop(held);
+        self.results.limit(ANSWER_BYTES_MAX);
+        let rest = [b"],\"recipients\":", recipients.as_slice(), b"]}"];
+        let written = rest
+            .iter()
+            .try_for_each(|part| self.results.write_all(part));
+        drop(recipients);
+        match written {
+            Ok(()) => envelope::counted(self.results),
+            Err(_) => Err(self.results.refusal().unwrap_or(Error::Internal)),
+        }
     }
-    json.write_all(b"],\"recipients\":[").map_err(io)?;
-    let recipients = resolved.iter().filter_map(|(_, resolved)| match resolved {
-        Resolved::Sendable(full, text) => Some(WrittenRecipient {
-            alias: full.contact.alias.as_str(),
-            msisdn: full.contact.msisdn.as_str(),
-            text: text.as_ref().map(|text| text.text.as_str()),
-        }),
-        Resolved::NotFound | Resolved::OptedOut(_) | Resolved::Duplicate(_) => None,
-    });
-    for (at, recipient) in recipients.enumerate() {
-        separate(json, at)?;
-        serde_json::to_writer(&mut *json, &recipient)?;
-    }
-    json.write_all(b"]}").map_err(io)
-}
 
-fn separate(json: &mut BoundedBytes, at: usize) -> Result<(), serde_json::Error> {
-    if at == 0 {
-        return Ok(());
+    /// Why a part of it was not written.
+    fn refusal(&self, error: &serde_json::Error) -> Error {
+        let refused = [&self.results, &self.recipients].map(CountedJson::refusal);
+        let refused = refused.into_iter().flatten().next();
+        refused.filter(|_| error.is_io()).unwrap_or(Error::Internal)
     }
-    json.write_all(b",").map_err(serde_json::Error::io)
 }
 
 #[derive(Serialize)]

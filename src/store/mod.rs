@@ -37,7 +37,7 @@ use crate::group::{Group, GroupId, GroupName};
 use crate::idempotency::{Once, StoredResponse};
 use crate::key::{ApiKey, Credential, Grant, KeyChange, KeyTerms};
 use crate::optout::Optout;
-use crate::resolve::{Recipient, Resolved};
+use crate::resolve::{Collect, Recipient};
 use crate::selection::{Listed, Selection};
 use crate::template::Template;
 use crate::token::{KeyId, NewSecret};
@@ -163,6 +163,31 @@ impl Snapshot {
     }
 }
 
+impl Store {
+    /// Finds out whom recipients name, whether they may be sent to, and the text
+    /// for each, in one state of the address book; each is handed to `each` together
+    /// with `collected`, which comes back.
+    ///
+    /// # Errors
+    /// `Recipients` for none or too many with those of groups, `AnswerTooLarge`, and
+    /// those of `each`, which end it; those of every read and every list.
+    pub async fn resolve<C: Send + 'static>(
+        &self,
+        grant: Grant,
+        recipients: Vec<Recipient>,
+        template: Option<Arc<Template>>,
+        collected: C,
+        each: Collect<C>,
+    ) -> Result<C, Error> {
+        match self {
+            Self::Sqlite(engine) => {
+                let resolving = engine.resolve(grant, recipients, template, collected, each);
+                resolving.await
+            }
+        }
+    }
+}
+
 operations! { Store:
     /// Reads what decides over a request of the key `id`, for a request that reads
     /// nothing else at once.
@@ -256,19 +281,6 @@ operations! { Store:
         contacts: Vec<NewContact>,
         render: impl FnOnce(Result<Vec<ItemOutcome>, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error>;
-
-    /// Finds out whom recipients name, whether they may be sent to, and the text
-    /// for each: in one state of the address book.
-    ///
-    /// # Errors
-    /// `Recipients` for none or too many with those of groups, `AnswerTooLarge`;
-    /// those of every read and every list.
-    async fn resolve(
-        &self,
-        grant: Grant,
-        recipients: Vec<Recipient>,
-        template: Option<Arc<Template>>,
-    ) -> Result<Vec<(String, Resolved)>, Error>;
 
     /// Opts a number out; opting out again answers the first record.
     ///

@@ -14,6 +14,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use super::admission::{Admitted, RateUse, whole_seconds};
 use super::state::State;
 use crate::error::Error;
+use crate::http::wire::counted::CountedJson;
 use crate::http::wire::envelope::{Refusal, refused_permission};
 use crate::key::Grant;
 use crate::keyring::Keyring;
@@ -167,6 +168,11 @@ impl<N> Allowed<N> {
             Some(snapshot) => Ok(snapshot),
             None => self.state.store().snapshot(),
         }
+    }
+
+    /// Begins an answer that counts what it holds, behind `json`.
+    pub(crate) fn count_from(&self, json: Vec<u8>) -> CountedJson {
+        CountedJson::new(json, self.state.answers(), self.grant.key())
     }
 
     /// Where new secrets are made.

@@ -27,14 +27,12 @@ use super::state::State;
 use super::timed_body::{KeyWatch, TimedBody};
 use crate::budget::Held;
 use crate::error::Error;
+use crate::http::wire::counted::UNCOUNTED_BYTES;
 use crate::http::wire::envelope::Refusal;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken from the request.
 const REQUEST_ID_CHARACTERS_MAX: usize = 64;
-
-/// Answers of up to so many bytes are not counted: a connection has one.
-const SMALL_ANSWER_BYTES: usize = 64 * 1024;
 
 /// Stands in a response's extensions where its body is read from the disk.
 pub(crate) struct OnDisk;
@@ -60,7 +58,8 @@ pub(crate) async fn observe(
         Ok(place) => (next.call(request).await?, place),
         Err(refusal) => (request.into_response(refusal.answer()), None),
     };
-    let held = match hold(&response) {
+    let counted = response.response_mut().extensions_mut().remove::<Held>();
+    let held = match hold(&response, counted) {
         Ok(held) => held,
         Err(refusal) => {
             response = response.into_response(refusal.answer());
@@ -111,18 +110,25 @@ fn framing(headers: &HeaderMap) -> Framing {
     Framing::Length(length.unwrap_or(0))
 }
 
-/// Counts an answer in memory against the budget of its key. Where nothing is
+/// Counts an answer in memory against the budget of its key, unless it was counted
+/// while it was made. Where nothing is
 /// left, a read is refused, which can be asked again; what was stored is told.
 ///
 /// # Errors
 /// `AnswersWaiting`.
-fn hold(response: &ServiceResponse<BoxBody>) -> Result<Option<Held>, Refusal> {
+fn hold(
+    response: &ServiceResponse<BoxBody>,
+    counted: Option<Held>,
+) -> Result<Option<Held>, Refusal> {
+    if counted.is_some() {
+        return Ok(counted);
+    }
     let BodySize::Sized(bytes) = response.response().body().size() else {
         return Ok(None);
     };
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     let request = response.request();
-    if bytes <= SMALL_ANSWER_BYTES || response.response().extensions().contains::<OnDisk>() {
+    if bytes <= UNCOUNTED_BYTES || response.response().extensions().contains::<OnDisk>() {
         return Ok(None);
     }
     let extensions = request.extensions();
@@ -142,7 +148,7 @@ fn hold(response: &ServiceResponse<BoxBody>) -> Result<Option<Held>, Refusal> {
 /// Watches the key of an answer that goes out in several slices.
 fn watch(response: &ServiceResponse<BoxBody>) -> Option<KeyWatch> {
     if let BodySize::Sized(bytes) = response.response().body().size()
-        && bytes <= SMALL_ANSWER_BYTES as u64
+        && bytes <= UNCOUNTED_BYTES as u64
     {
         return None;
     }

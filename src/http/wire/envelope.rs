@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
+use super::counted::CountedJson;
 use crate::error::Error;
 use crate::invalid::Invalid;
 use crate::permission::Permission;
@@ -327,6 +328,19 @@ pub(crate) fn written(json: Vec<u8>) -> HttpResponse {
     of_type("application/json", json)
 }
 
+/// The same of one that was counted while it was written.
+///
+/// # Errors
+/// `AnswersWaiting`, `AnswerTooLarge`.
+pub(crate) fn counted(json: CountedJson) -> Result<HttpResponse, Error> {
+    let (json, held) = json.finish()?;
+    let mut answer = written(json);
+    if let Some(held) = held {
+        answer.extensions_mut().insert(held);
+    }
+    Ok(answer)
+}
+
 /// An answer of another form than the envelope: a file, counters.
 pub(crate) fn of_type(
     content_type: &'static str,
@@ -352,22 +366,33 @@ pub(crate) fn begin_many(limit: u32) -> Vec<u8> {
 }
 
 /// Ends what [`begin_many`] began: `],"offset":0,"limit":10,"total":128}`
-pub(crate) fn many_written(mut json: Vec<u8>, offset: u64, limit: u32, total: u64) -> HttpResponse {
+///
+/// # Errors
+/// `AnswersWaiting`.
+pub(crate) fn many_written(
+    mut json: CountedJson,
+    offset: u64,
+    limit: u32,
+    total: u64,
+) -> Result<HttpResponse, Error> {
     let end = format!("],\"offset\":{offset},\"limit\":{limit},\"total\":{total}}}");
-    json.extend_from_slice(end.as_bytes());
-    written(json)
+    json.append(|json| json.extend_from_slice(end.as_bytes()));
+    counted(json)
 }
 
 /// The same by cursor: `],"limit":10,"next":"…"}`. A cursor holds nothing to escape.
+///
+/// # Errors
+/// `AnswersWaiting`.
 pub(crate) fn many_written_by_cursor(
-    mut json: Vec<u8>,
+    mut json: CountedJson,
     limit: u32,
     next: Option<&str>,
-) -> HttpResponse {
+) -> Result<HttpResponse, Error> {
     let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
     let end = format!("],\"limit\":{limit},\"next\":{next}}}");
-    json.extend_from_slice(end.as_bytes());
-    written(json)
+    json.append(|json| json.extend_from_slice(end.as_bytes()));
+    counted(json)
 }
 
 /// `{"success":true,"records":[…],"offset":0,"limit":10,"total":128}`

@@ -2,8 +2,8 @@
 
 pub(crate) mod body;
 pub(crate) mod body_permits;
-pub(crate) mod bounded;
 pub(crate) mod condition;
+pub(crate) mod counted;
 pub(crate) mod envelope;
 pub(crate) mod idempotency;
 pub(crate) mod import_record;

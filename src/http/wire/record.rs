@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::counted::CountedJson;
 use crate::contact::{ContactView, FullContact};
 use crate::group::Membership;
 
@@ -44,17 +45,21 @@ fn write_groups(json: &mut Vec<u8>, full: &FullContact) {
 }
 
 /// Writes a contact as the next one of a list.
-pub(crate) fn write_next_contact(json: &mut Vec<u8>, contact: &ContactView<'_>) {
-    separate(json);
-    write_contact(json, contact);
+pub(crate) fn write_next_contact(json: &mut CountedJson, contact: &ContactView<'_>) {
+    json.append(|json| {
+        separate(json);
+        write_contact(json, contact);
+    });
 }
 
 /// Writes a contact as the next member of a group, `id, alias`: numbers need
 /// the permission to read contacts.
-pub(crate) fn write_next_member(json: &mut Vec<u8>, contact: &ContactView<'_>) {
-    separate(json);
-    write_name(json, contact);
-    json.push(b'}');
+pub(crate) fn write_next_member(json: &mut CountedJson, contact: &ContactView<'_>) {
+    json.append(|json| {
+        separate(json);
+        write_name(json, contact);
+        json.push(b'}');
+    });
 }
 
 fn separate(json: &mut Vec<u8>) {

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::group::GroupId;
 use crate::invalid::Invalid;
 use crate::key::Grant;
-use crate::resolve::{RECIPIENTS_MAX, Recipient, Resolved, Resolver};
+use crate::resolve::{Collect, RECIPIENTS_MAX, Recipient, Resolver};
 use crate::template::Template;
 
 /// Whole contacts but for their groups: no answer has them, and one contact may be
@@ -28,90 +28,107 @@ const MEMBERS: &str = select_without_groups!(
 );
 
 impl Engine {
-    pub(crate) async fn resolve(
+    pub(crate) async fn resolve<C: Send + 'static>(
         &self,
         grant: Grant,
         recipients: Vec<Recipient>,
         template: Option<Arc<Template>>,
-    ) -> Result<Vec<(String, Resolved)>, Error> {
-        let resolved = self
-            .readers
-            .resolve(grant.key(), move |connection| {
-                resolve(connection, recipients, template)
-            })
-            .await?;
-        Ok(resolved?)
+        collected: C,
+        each: Collect<C>,
+    ) -> Result<C, Error> {
+        let resolving = self.readers.resolve(grant.key(), move |connection| {
+            let mut resolving = Resolving {
+                connection,
+                resolver: Resolver::new(template),
+                count: 0,
+                collected,
+                each,
+            };
+            let resolved = resolving.resolve(recipients)?;
+            Ok(resolved.map(|()| resolving.collected))
+        });
+        resolving.await?
     }
 }
 
-/// Each recipient as it was sent, and what came of it; or why there is no answer.
-pub(super) type AllResolved = Result<Vec<(String, Resolved)>, Invalid>;
+/// Recipients on their way through the resolver.
+struct Resolving<'c, C> {
+    connection: &'c Connection,
+    resolver: Resolver,
+    /// Those so far, each member of a group one.
+    count: usize,
+    collected: C,
+    each: Collect<C>,
+}
 
-/// Decides over each recipient in order, over those of a group in their order. Each
-/// contact is counted against the answer's limit before the next one is read.
-pub(super) fn resolve(
-    connection: &Connection,
-    recipients: Vec<Recipient>,
-    template: Option<Arc<Template>>,
-) -> Result<AllResolved, rusqlite::Error> {
-    let mut resolver = Resolver::new(template);
-    let mut all = Vec::with_capacity(recipients.len());
-    for recipient in recipients {
-        if let Err(invalid) = resolve_one(connection, recipient, &mut resolver, &mut all)? {
-            return Ok(Err(invalid));
+/// Nothing, or why there is no answer.
+type Refused = Result<(), Error>;
+
+impl<C> Resolving<'_, C> {
+    /// Decides over each recipient in order, over those of a group in their order.
+    fn resolve(&mut self, recipients: Vec<Recipient>) -> Result<Refused, rusqlite::Error> {
+        for recipient in &recipients {
+            if let Err(error) = self.resolve_one(recipient)? {
+                return Ok(Err(error));
+            }
         }
+        Ok(match self.count {
+            0 => Err(Invalid::Recipients.into()),
+            _ => Ok(()),
+        })
     }
-    Ok(if all.is_empty() {
-        Err(Invalid::Recipients)
-    } else {
-        Ok(all)
-    })
-}
 
-/// Whom a recipient names: one contact, nobody, or the members of a group, each by
-/// its own alias. Of more than there may be, it reads not one.
-fn resolve_one(
-    connection: &Connection,
-    Recipient { sent, alias }: Recipient,
-    resolver: &mut Resolver,
-    all: &mut Vec<(String, Resolved)>,
-) -> Result<Result<(), Invalid>, rusqlite::Error> {
-    let id = alias
-        .as_ref()
-        .and_then(|text| GroupId::parse(text.as_str()));
-    let found = match &alias {
-        Some(alias) => connection
-            .prepare_cached(BY_ALIAS)?
-            .query_row([alias.as_str()], contacts::full_contact)
-            .optional()?,
-        None => None,
-    };
-    let group = match id {
-        Some(id) if found.is_none() => groups::find(connection, id)?,
-        _ => None,
-    };
-    let recipients = group.as_ref().map_or(1, |group| group.members);
-    if recipients > (RECIPIENTS_MAX - all.len()) as u64 {
-        return Ok(Err(Invalid::Recipients));
+    /// Whom a recipient names: one contact, nobody, or the members of a group, each by
+    /// its own alias. Of more than there may be, it reads not one.
+    fn resolve_one(&mut self, recipient: &Recipient) -> Result<Refused, rusqlite::Error> {
+        let Recipient { sent, alias } = recipient;
+        let id = alias
+            .as_ref()
+            .and_then(|text| GroupId::parse(text.as_str()));
+        let found = match &alias {
+            Some(alias) => self
+                .connection
+                .prepare_cached(BY_ALIAS)?
+                .query_row([alias.as_str()], contacts::full_contact)
+                .optional()?,
+            None => None,
+        };
+        let group = match id {
+            Some(id) if found.is_none() => groups::find(self.connection, id)?,
+            _ => None,
+        };
+        let recipients = group.as_ref().map_or(1, |group| group.members);
+        if recipients > (RECIPIENTS_MAX - self.count) as u64 {
+            return Ok(Err(Invalid::Recipients.into()));
+        }
+        let Some(group) = group else {
+            return self.decide(sent, found);
+        };
+        let mut statement = self.connection.prepare_cached(MEMBERS)?;
+        let mut rows = statement.query([group.id.as_bytes()])?;
+        while let Some(row) = rows.next()? {
+            let full = contacts::full_contact(row)?;
+            let alias = full.contact.alias.clone();
+            if let Err(error) = self.decide(alias.as_str(), Some(full))? {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
     }
-    let mut decide = |sent: String, found: Option<FullContact>| {
+
+    fn decide(
+        &mut self,
+        sent: &str,
+        found: Option<FullContact>,
+    ) -> Result<Refused, rusqlite::Error> {
         let opted_out = match &found {
-            Some(full) => optouts::exists(connection, &full.contact.msisdn)?,
+            Some(full) => optouts::exists(self.connection, &full.contact.msisdn)?,
             None => false,
         };
-        let decided = resolver.decide(found, opted_out);
-        Ok::<_, rusqlite::Error>(decided.map(|resolved| all.push((sent, resolved))))
-    };
-    let Some(group) = group else {
-        return decide(sent, found);
-    };
-    let mut statement = connection.prepare_cached(MEMBERS)?;
-    let mut rows = statement.query([group.id.as_bytes()])?;
-    while let Some(row) = rows.next()? {
-        let full = contacts::full_contact(row)?;
-        if let Err(invalid) = decide(full.contact.alias.as_str().to_owned(), Some(full))? {
-            return Ok(Err(invalid));
-        }
+        self.count += 1;
+        let decided = self.resolver.decide(found, opted_out);
+        Ok(decided
+            .map_err(Error::from)
+            .and_then(|resolved| (self.each)(&mut self.collected, sent, &resolved)))
     }
-    Ok(Ok(()))
 }
