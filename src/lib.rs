@@ -41,6 +41,7 @@ pub mod store;
 
 pub mod http;
 
+pub mod allocator;
 pub mod cli;
 pub mod command;
 pub mod logging;

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use addressbook::allocator;
 use addressbook::cli::{CommandLine, LogLevel, Verb};
 use addressbook::command::{self, CommandError};
 use addressbook::logging;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let done = match command_line.verb {
         Verb::Serve(arguments) => {
             logging::start(arguments.log, PARSER);
+            allocator::begin_again_with_settings();
             command::serve(&arguments, |server| {
                 actix_web::rt::System::new().block_on(server)
             })

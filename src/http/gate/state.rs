@@ -23,8 +23,8 @@ use crate::token::KeyId;
 const REMEMBERED_MAX: usize = 10_000;
 /// Bytes of answers that wait to be taken, in all and of one key: the largest
 /// answer has 32 MiB.
-const ANSWERS_BYTES_MAX: usize = 64 * 1024 * 1024;
-const ANSWERS_OF_KEY_BYTES_MAX: usize = 40 * 1024 * 1024;
+const ANSWERS_BYTES_MAX: usize = 48 * 1024 * 1024;
+const ANSWERS_OF_KEY_BYTES_MAX: usize = 36 * 1024 * 1024;
 
 /// What every worker shares.
 pub struct State {

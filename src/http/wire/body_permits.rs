@@ -14,8 +14,8 @@ use crate::token::KeyId;
 /// Bytes up to which a body is not counted: a connection has one.
 const UNCOUNTED_BYTES: usize = 16 * 1024;
 /// Bytes of bodies that are in memory, in all and of one key.
-const BODIES_BYTES_MAX: usize = 48 * 1024 * 1024;
-const BODIES_OF_KEY_BYTES_MAX: usize = 32 * 1024 * 1024;
+const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
+const BODIES_OF_KEY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes up to which a body is small: it needs no permit.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 /// Requests with large bodies that are answered at once, once they have arrived;
