@@ -15,7 +15,7 @@ image:
 
 # The load benchmark (`bench/README.md`): a package of its own, so the product
 # never depends on it. Needs wrk; the guard needs cargo alone.
-.PHONY: bench bench-quick bench-huge bench-guard bench-build
+.PHONY: bench bench-quick bench-huge bench-guard bench-attacks bench-build
 
 bench: bench-build
 	target/bench/release/addressbook-bench
@@ -28,6 +28,9 @@ bench-huge: bench-build
 
 bench-guard: bench-build
 	target/bench/release/addressbook-bench guard
+
+bench-attacks: bench-build
+	target/bench/release/addressbook-bench attacks
 
 bench-build:
 	cargo build --release --locked

@@ -1,5 +1,6 @@
 //! The load benchmark: the server beside a baseline, in rounds, with a report.
 
+mod attacks;
 mod bench;
 mod cases;
 mod client;
@@ -101,6 +102,13 @@ enum Verb {
         #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
         scale: f64,
     },
+    /// Fails where attacks take too much memory, or keep a normal client waiting.
+    Attacks {
+        /// Has each by itself whose name holds this text, and not all together; an
+        /// empty text is in every name.
+        #[arg(long, value_name = "TEXT")]
+        alone: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -122,9 +130,15 @@ fn run(flags: &Flags) -> Outcome<()> {
         flags.seconds.unwrap_or(seconds),
         flags.rounds.unwrap_or(rounds),
     );
-    if let Some(Verb::Guard { scale }) = flags.verb {
-        let mut bench = Bench::open(servers, flags.baseline.clone(), &flags.directory, times)?;
-        return guard::run(&mut bench, scale);
+    match &flags.verb {
+        Some(Verb::Guard { scale }) => {
+            let mut bench = Bench::open(servers, flags.baseline.clone(), &flags.directory, times)?;
+            return guard::run(&mut bench, *scale);
+        }
+        Some(Verb::Attacks { alone }) => {
+            return attacks::run(&flags.server, &flags.directory, alone.as_deref());
+        }
+        None => {}
     }
     wrk::check()?;
     check_names(&flags.only)?;

@@ -85,6 +85,18 @@ impl Running {
         Ok(TICK * (ticks(STAT_USER_FIELD)? + ticks(STAT_SYSTEM_FIELD)?))
     }
 
+    /// The same in nanoseconds, of the threads that it has (proc(5), `schedstat`).
+    pub(crate) fn processor_ns(&self) -> Outcome<u64> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
+        let of_task = |path: PathBuf| -> u64 {
+            // A thread that has ended in this moment took nothing.
+            let stat = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+            let first = stat.split(' ').next();
+            first.and_then(|ns| ns.parse().ok()).unwrap_or(0)
+        };
+        Ok(tasks.flatten().map(|task| of_task(task.path())).sum())
+    }
+
     /// Asks it to stop and waits until it has.
     pub(crate) fn stop(mut self) -> Outcome<()> {
         let asked = Command::new("kill")
