@@ -2,13 +2,16 @@
 //! cheapest check first, so that strangers cost next to nothing.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
-use actix_web::{HttpMessage, HttpRequest, rt};
+use actix_web::{HttpMessage, HttpRequest, rt, web};
 
 use super::metrics::Stage;
 use super::state::State;
@@ -243,6 +246,39 @@ impl Admitted {
                 return error;
             }
         }
+    }
+}
+
+/// Looks whether a key is still good.
+pub(crate) struct KeyWatch {
+    state: web::Data<State>,
+    admitted: Rc<Admitted>,
+    look: Option<Look>,
+}
+
+type Look = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
+
+impl KeyWatch {
+    pub(crate) fn new(state: &web::Data<State>, admitted: &Rc<Admitted>) -> Self {
+        Self {
+            state: state.clone(),
+            admitted: Rc::clone(admitted),
+            look: None,
+        }
+    }
+
+    /// Looks once.
+    pub(crate) fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let (state, admitted) = (&self.state, &self.admitted);
+        let look = self.look.get_or_insert_with(|| {
+            let (state, admitted) = (state.clone(), Rc::clone(admitted));
+            Box::pin(async move { admitted.confirm(&state).await })
+        });
+        let looked = look.as_mut().poll(context);
+        if looked.is_ready() {
+            self.look = None;
+        }
+        looked
     }
 }
 

@@ -19,12 +19,12 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse};
 use uuid::Uuid;
 
-use super::admission::Admitted;
+use super::admission::{Admitted, KeyWatch};
 use super::connections::Connection;
 use super::framing::{Chunks, Framing};
 use super::shares::Place;
 use super::state::State;
-use super::timed_body::{KeyWatch, TimedBody};
+use super::timed_body::TimedBody;
 use crate::budget::Held;
 use crate::error::Error;
 use crate::http::wire::counted::UNCOUNTED_BYTES;

@@ -1,21 +1,18 @@
 //! An answer on its way: it keeps its connection's time while it is sent, counts
 //! against the budget of what waits in memory, and ends with the key that asked for it.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::web::{self, Bytes};
+use actix_web::web::Bytes;
 
-use super::admission::Admitted;
+use super::admission::KeyWatch;
 use super::connections::Connection;
 use super::shares::Place;
-use super::state::State;
 use crate::budget::Held;
-use crate::error::Error;
 
 /// Bytes of an answer that a client has the limit `answer_wait` to take.
 const SLICE_BYTES_MAX: usize = 64 * 1024;
@@ -37,39 +34,6 @@ pub(crate) struct TimedBody {
     /// What it takes of the budget, and of its address's share.
     _held: (Option<Held>, Option<Place>),
     watch: Option<KeyWatch>,
-}
-
-/// Looks whether a key is still good.
-pub(crate) struct KeyWatch {
-    state: web::Data<State>,
-    admitted: Rc<Admitted>,
-    look: Option<Look>,
-}
-
-type Look = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
-
-impl KeyWatch {
-    pub(crate) fn new(state: &web::Data<State>, admitted: &Rc<Admitted>) -> Self {
-        Self {
-            state: state.clone(),
-            admitted: Rc::clone(admitted),
-            look: None,
-        }
-    }
-
-    /// Looks once.
-    fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let (state, admitted) = (&self.state, &self.admitted);
-        let look = self.look.get_or_insert_with(|| {
-            let (state, admitted) = (state.clone(), Rc::clone(admitted));
-            Box::pin(async move { admitted.confirm(&state).await })
-        });
-        let looked = look.as_mut().poll(context);
-        if looked.is_ready() {
-            self.look = None;
-        }
-        looked
-    }
 }
 
 impl TimedBody {
