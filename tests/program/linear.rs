@@ -242,11 +242,6 @@ fn four_times_the_input_takes_four_times_the_work() {
             of_large as f64 / cost(request, &small, 4 * times) as f64
         });
         let ratio = ratios.fold(f64::MAX, f64::min);
-        println!(
-            "{name}: {ratio:.2}, {} us for {} bytes",
-            once / 1000,
-            large.len()
-        );
         if ratio > 2.0 {
             steep.push((name, ratio));
         }
