@@ -216,13 +216,13 @@ fn large_bodies_that_arrive_slowly_keep_nobody_else_waiting() {
 }
 
 #[test]
-fn eight_large_bodies_of_one_key_are_all_answered() {
+fn several_large_bodies_of_one_key_are_all_answered() {
     let server = Server::start();
     let key = server.key(&["create:Contacts"]);
     let padding = " ".repeat(2 * 1024 * 1024);
     std::thread::scope(|scope| {
         let (server, key, padding) = (&server, &key, &padding);
-        let sent = [0, 1, 2, 3, 4, 5, 6, 7].map(|number| {
+        let sent = [0, 1, 2, 3, 4, 5].map(|number| {
             scope.spawn(move || {
                 let contact = format!(r#"{{"alias":"{number}","msisdn":"15550000000"}}"#);
                 let body = format!(r#"{{"contacts":[{contact}]}}{padding}"#);
@@ -230,7 +230,7 @@ fn eight_large_bodies_of_one_key_are_all_answered() {
                 call.json(body).send().status
             })
         });
-        assert_eq!(sent.map(|one| one.join().unwrap()), [200; 8]);
+        assert_eq!(sent.map(|one| one.join().unwrap()), [200; 6]);
     });
-    assert_eq!(server.stored(), 8);
+    assert_eq!(server.stored(), 6);
 }

@@ -86,7 +86,7 @@ fn a_key_whose_room_is_full_is_refused_and_stores_nothing() {
         .unwrap();
     };
     let fresh = body.replace(r#""alias":""#, r#""alias":"n"#);
-    leave(taken - 1);
+    leave(taken / 2);
     let refused = bulk(&server, &key, "full", &fresh);
     assert_eq!(
         (refused.status, refused.message().as_str()),
