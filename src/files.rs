@@ -1,14 +1,17 @@
 //! Files and directories that are their owner's alone, and on the disk.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+/// The mode of every file of ours.
+pub const FILE_MODE: u32 = 0o600;
 
 /// Makes a file that nobody else may read; there must be none yet.
 ///
@@ -37,6 +40,30 @@ pub fn create_nameless(path: &Path) -> io::Result<File> {
         .open(&temporary)?;
     fs::remove_file(&temporary)?;
     Ok(file)
+}
+
+/// Removes what interrupted work left beside `path`: files whose names go on with one
+/// of `ends`, and that are older than `age`. What cannot be removed stays.
+pub fn sweep_beside(path: &Path, ends: &[&str], age: Duration) {
+    let Some(name) = path.file_name().and_then(OsStr::to_str) else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(directory_of(path)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let found = entry.file_name();
+        let end = found.to_str().and_then(|found| found.strip_prefix(name));
+        let is_left = end.is_some_and(|end| ends.iter().any(|begun| end.starts_with(begun)));
+        let is_old = entry.metadata().is_ok_and(|metadata| {
+            let modified = metadata.modified();
+            metadata.is_file()
+                && modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|left| left > age))
+        });
+        if is_left && is_old && fs::remove_file(entry.path()).is_ok() {
+            log::info!(file:% = entry.path().display(); "removed what interrupted work left");
+        }
+    }
 }
 
 /// A name beside `path` that no other file has.

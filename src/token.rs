@@ -265,7 +265,14 @@ impl NewSecret {
     /// # Errors
     /// `Internal` where randomness or memory is not to be had.
     pub fn generate() -> Result<Self, Error> {
-        let token = Token::generate()?;
+        Self::of(Token::generate()?)
+    }
+
+    /// Makes the hash of a token that is there. Takes as long.
+    ///
+    /// # Errors
+    /// `Internal` where memory is not to be had.
+    pub fn of(token: Token) -> Result<Self, Error> {
         let hash = SecretHash::of(&token)?;
         Ok(Self { token, hash })
     }

@@ -1,6 +1,7 @@
 //! What the verbs of the command line do. A server's requests never come here.
 
 mod healthcheck;
+mod initial_key;
 mod key;
 mod progress;
 mod serve;

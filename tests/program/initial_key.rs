@@ -170,3 +170,83 @@ fn a_file_that_is_there_is_never_overwritten() {
     let listed = run(&["key", "list", "--database", database.to_str().unwrap()]);
     assert_eq!(String::from_utf8(listed.stdout).unwrap().lines().count(), 1);
 }
+
+/// What is in a book's directory after a start, and how the start went.
+fn start_beside(content: &[u8], mode: u32) -> (tempfile::TempDir, Option<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("initial-api-key");
+    std::fs::write(&file, content).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    let started = start(&directory.path().join("book.db"), &[]);
+    let is_up = started.first_line.starts_with("listening on");
+    started.errors();
+    let token = std::fs::read_to_string(&file).unwrap();
+    (directory, is_up.then_some(token))
+}
+
+/// Whether the book has this key, and no other.
+fn is_the_key(directory: &Path, token: &str) -> bool {
+    let database = directory.join("book.db");
+    let listed = run(&["key", "list", "--database", database.to_str().unwrap()]);
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed.lines().count() == 2 && listed.contains(crate::harness::id_of(token))
+}
+
+#[test]
+fn a_first_start_that_was_interrupted_is_finished_by_the_next_one() {
+    let token = addressbook::token::Token::generate().unwrap();
+    let whole = format!("{}\n", token.expose());
+    // The key is made for the token that is there.
+    let (directory, adopted) = start_beside(whole.as_bytes(), 0o600);
+    assert_eq!(adopted.as_ref(), Some(&whole));
+    assert!(is_the_key(directory.path(), whole.trim_end()));
+    // A token of which some is missing is replaced.
+    let zeros = vec![0; whole.len()];
+    for torn in [
+        &b""[..],
+        b"a",
+        &whole.as_bytes()[..40],
+        &whole.as_bytes()[..60],
+        &zeros,
+    ] {
+        let (directory, made) = start_beside(torn, 0o600);
+        let made = made.expect("it starts");
+        assert_ne!(made, whole);
+        assert!(is_the_key(directory.path(), made.trim_end()));
+    }
+    // What is not ours is left as it is.
+    for (content, mode) in [
+        (whole.as_bytes(), 0o644),
+        (b"somebody's", 0o600),
+        (&[b'a'; 500][..], 0o600),
+    ] {
+        let (directory, made) = start_beside(content, mode);
+        assert_eq!(made, None, "{mode:o}");
+        let left = std::fs::read(directory.path().join("initial-api-key")).unwrap();
+        assert_eq!(left, content);
+    }
+}
+
+#[test]
+fn drafts_of_interrupted_starts_are_swept() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 60 * 60);
+    let make = |name: &str, modified| {
+        let file = std::fs::File::create(directory.path().join(name)).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    let left = ["book.db.new-0", "book.db.new-0-wal", "book.db.temporary-0"];
+    for name in left {
+        make(name, old);
+    }
+    // Somebody's who works on it, another book's, and a file of another kind.
+    let kept = ["book.db.new-1", "other.db.new-0", "book.db.schema-1"];
+    make(kept[0], std::time::SystemTime::now());
+    make(kept[1], old);
+    make(kept[2], old);
+    start(&database, &[]).errors();
+    let exists = |name: &str| directory.path().join(name).exists();
+    assert_eq!(left.map(exists), [false; 3]);
+    assert_eq!(kept.map(exists), [true; 3]);
+}
