@@ -123,6 +123,9 @@ pub enum Error {
     /// The storage failed while reading.
     #[error("The storage cannot be read, try again")]
     StorageUnreadable,
+    /// The file holds what no address book does; the log says more.
+    #[error("The address book is damaged, nothing was stored")]
+    Damaged,
     /// The disk is full; nothing was stored.
     #[error("The disk is full, nothing was stored")]
     StorageFull,
@@ -171,6 +174,7 @@ impl Error {
             | Self::ImportsBusy
             | Self::NoRoomForExport
             | Self::StorageUnreadable
+            | Self::Damaged
             | Self::StorageFull
             | Self::Internal => None,
         }

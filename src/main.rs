@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use addressbook::allocator;
 use addressbook::cli::{CommandLine, LogLevel, Verb};
 use addressbook::command::{self, CommandError};
@@ -10,6 +11,9 @@ use addressbook::logging;
 
 /// Its errors are what strangers send it.
 const PARSER: &str = "actix_http";
+
+/// The signal of a file that grows beyond its limit, on every Linux but MIPS (signal(7)).
+const SIGXFSZ: i32 = 25;
 
 const TOKEN_GIVEN: &str = "a token does not belong on the command line, \
     name the key by its id: the 12 letters and digits after abk_";
@@ -19,14 +23,15 @@ fn main() -> ExitCode {
         eprintln!("addressbook: {TOKEN_GIVEN}");
         return ExitCode::FAILURE;
     };
+    if let Verb::Serve(arguments) = &command_line.verb {
+        logging::start(arguments.log, PARSER);
+        allocator::begin_again_with_settings();
+    }
+    outlive_file_size_limit();
     let done = match command_line.verb {
-        Verb::Serve(arguments) => {
-            logging::start(arguments.log, PARSER);
-            allocator::begin_again_with_settings();
-            command::serve(&arguments, |server| {
-                actix_web::rt::System::new().block_on(server)
-            })
-        }
+        Verb::Serve(arguments) => command::serve(&arguments, |server| {
+            actix_web::rt::System::new().block_on(server)
+        }),
         Verb::Key(verb) => {
             logging::start(LogLevel::Error, PARSER);
             command::key(&verb)
@@ -49,5 +54,14 @@ fn main() -> ExitCode {
             eprintln!("addressbook: {error}");
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// Has the write fail that would make a file grow beyond its limit, and not the
+/// process end. The handler stays when nobody listens to it any more.
+fn outlive_file_size_limit() {
+    let listening = async { signal(SignalKind::from_raw(SIGXFSZ)).map(drop) };
+    if let Err(error) = actix_web::rt::System::new().block_on(listening) {
+        log::warn!(error:% = error; "a limit on the size of files would end the process");
     }
 }

@@ -66,6 +66,8 @@ pub async fn serve(
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
+    // A terminal that is closed is nothing to end by.
+    let _hangup = signal(SignalKind::hangup())?;
     let state = web::Data::new(state);
     let limits = *state.limits();
     let of_worker = connections_max(files_max, workers);

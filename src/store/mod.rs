@@ -14,6 +14,7 @@
 //! - The order of ids is the order of commits: a promise of an engine with one
 //!   writer alone. A walk by cursor over `created_on` rests on it.
 
+mod ids;
 mod many;
 mod open_error;
 mod operator;

@@ -41,6 +41,12 @@ pub enum OpenError {
     /// Another server holds the lock.
     #[error("{0} is already being served by another process")]
     Served(PathBuf),
+    /// Another server has the file under another name.
+    #[error("{0} is already being served under another name, which has a -wal of its own")]
+    ServedElsewhere(PathBuf),
+    /// The file was replaced while it was opened.
+    #[error("{0} was replaced while it was opened")]
+    Replaced(PathBuf),
     /// The SQLite library has a known fault.
     #[error("SQLite {0} can corrupt a database, at least 3.51.3 is needed")]
     LibraryTooOld(&'static str),

@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod behind_its_back;
 mod command_line;
 mod crash;
 mod fault;

@@ -192,7 +192,9 @@ impl Refusal {
                 Error::StorageFull | Error::NoRoomForExport => {
                     (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorageError")
                 }
-                Error::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+                Error::Internal | Error::Damaged => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")
+                }
             },
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "NotFoundError"),
             Self::MethodNotAllowed { .. } => {

@@ -2,18 +2,19 @@
 //! between two commits while its clients wait.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::mem::{self, ManuallyDrop};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ffi};
 
+use super::file::{KeptFile, Names};
 use super::pin::Pin;
+use super::writer::EndsProcess;
 use super::{database, failure};
 
 /// Pages of the WAL (64 MiB) at which it is checkpointed. A page that many commits
@@ -36,13 +37,19 @@ const PAUSES_MAX: u32 = 8;
 /// How long nothing is checkpointed after readers held it up, or a failure.
 const REST_AFTER_READERS: Duration = Duration::from_millis(250);
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// How long nothing is written until the whole WAL is brought into the file, so that
+/// the file alone is the book.
+const QUIET_AFTER: Duration = Duration::from_secs(5);
 /// How often a quiet book's newest state is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What the checkpointer has to do next.
 enum Task {
     Look,
+    /// The WAL is long: the next commit is to begin it anew.
     Checkpoint,
+    /// The book is quiet: its WAL is to be empty.
+    Empty,
     Stop,
 }
 
@@ -70,6 +77,8 @@ struct State {
     pages: u32,
     /// Whether the writer wrote since the last look.
     written: bool,
+    /// When anybody wrote what the WAL may still hold.
+    written_at: Option<Instant>,
     writing: bool,
     /// The disk is full: a WAL that begins anew makes room.
     room_wanted: bool,
@@ -96,7 +105,11 @@ impl Wal {
     fn checkpointed_at(goal: u32) -> Self {
         Self {
             goal,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                // What an earlier run left.
+                written_at: Some(Instant::now()),
+                ..State::default()
+            }),
             changed: Condvar::new(),
         }
     }
@@ -143,7 +156,13 @@ impl Wal {
             return Task::Stop;
         }
         if waited.timed_out() {
-            return Task::Look;
+            let quiet_since = state.written_at.filter(|at| at.elapsed() >= QUIET_AFTER);
+            if quiet_since.is_none() {
+                return Task::Look;
+            }
+            state.written_at = None;
+            state.checkpointing = true;
+            return Task::Empty;
         }
         state.room_wanted = false;
         state.checkpointing = true;
@@ -152,6 +171,11 @@ impl Wal {
 
     fn take_written(&self) -> bool {
         mem::take(&mut self.lock().written)
+    }
+
+    /// Notes that another process wrote.
+    fn note_others(&self) {
+        self.lock().written_at = Some(Instant::now());
     }
 
     /// Keeps the log as it is until what is returned is dropped.
@@ -175,6 +199,7 @@ impl Wal {
             Checkpointed::HeldUp => REST_AFTER_READERS,
             Checkpointed::Failed => REST_AFTER_FAILURE,
         };
+        state.written_at.get_or_insert_with(Instant::now);
         let resting = self
             .changed
             .wait_timeout_while(state, rest, |state| !state.stopping);
@@ -211,6 +236,7 @@ impl Drop for Writing<'_> {
         if let Some(pages) = PAGES.take() {
             state.pages = pages;
             state.written = true;
+            state.written_at = Some(Instant::now());
         }
         if state.pause_wanted || (state.pages >= wal.goal && !state.checkpointing) {
             wal.changed.notify_all();
@@ -240,29 +266,38 @@ impl Checkpointer {
     pub(super) fn start(
         path: &Path,
         connection: Connection,
+        file: KeptFile,
+        names: Arc<Names>,
         wal: Arc<Wal>,
     ) -> Result<Self, String> {
-        // Never closed: that would take SQLite's locks off the file
-        // (fcntl_locking(2), "Record locks are released when any is closed").
-        let file = File::open(path).map_err(|error| error.to_string())?;
-        let file = ManuallyDrop::new(file);
         let reader = database::open_reader(path).map_err(|error| error.to_string())?;
         let mut pin = Pin::on(reader);
         let thread = thread::Builder::new().name("checkpointer".to_owned());
         let thread = thread.spawn({
             let wal = Arc::clone(&wal);
             move || {
+                let _ends_process = EndsProcess;
                 loop {
                     match wal.wait() {
                         Task::Look => {
+                            names.end_where_lost();
                             let somebody_wrote = pin.look();
                             if somebody_wrote && !wal.take_written() {
+                                wal.note_others();
                                 checkpoint_what_others_wrote(&connection);
                             }
                         }
                         Task::Checkpoint => {
                             pin.release();
-                            wal.end_checkpoint(checkpoint_beside_writer(&connection, &file, &wal));
+                            let done =
+                                checkpoint_beside_writer(&connection, &file, &wal, "RESTART");
+                            wal.end_checkpoint(done);
+                        }
+                        Task::Empty => {
+                            pin.release();
+                            let done =
+                                checkpoint_beside_writer(&connection, &file, &wal, "TRUNCATE");
+                            wal.end_checkpoint(done);
                         }
                         Task::Stop => break,
                     }
@@ -291,8 +326,15 @@ fn checkpoint_what_others_wrote(connection: &Connection) {
     }
 }
 
-fn checkpoint_beside_writer(connection: &Connection, file: &File, wal: &Wal) -> Checkpointed {
-    let checkpointed = catch_unwind(AssertUnwindSafe(|| try_checkpoint(connection, file, wal)));
+fn checkpoint_beside_writer(
+    connection: &Connection,
+    file: &KeptFile,
+    wal: &Wal,
+    last: &str,
+) -> Checkpointed {
+    let checkpointed = catch_unwind(AssertUnwindSafe(|| {
+        try_checkpoint(connection, file, wal, last)
+    }));
     match checkpointed {
         Ok(Ok(checkpointed)) => checkpointed,
         Ok(Err(error)) => {
@@ -308,11 +350,12 @@ fn checkpoint_beside_writer(connection: &Connection, file: &File, wal: &Wal) -> 
 }
 
 /// Checkpoints the whole WAL, most of it beside the writer, and has the next
-/// commit begin it anew.
+/// commit begin it anew; the `last` checkpoint may also cut it off.
 fn try_checkpoint(
     connection: &Connection,
-    file: &File,
+    file: &KeptFile,
     wal: &Wal,
+    last: &str,
 ) -> Result<Checkpointed, rusqlite::Error> {
     for _ in 0..ROUNDS_MAX {
         let [is_held, pages, checkpointed] = checkpoint(connection, "PASSIVE")?;
@@ -335,7 +378,7 @@ fn try_checkpoint(
     } else {
         |polls| wait_for_readers(polls, READERS_POLLS_MAX)
     }))?;
-    let [is_held, ..] = checkpoint(connection, "RESTART")?;
+    let [is_held, ..] = checkpoint(connection, last)?;
     drop(still);
     Ok(if is_held == 0 {
         Checkpointed::Done

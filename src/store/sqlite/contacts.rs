@@ -13,6 +13,7 @@ use crate::idempotency::{Once, StoredResponse};
 use crate::key::Grant;
 use crate::meta::Meta;
 use crate::moment::Moment;
+use crate::store::ids::IDS;
 
 /// Whole contacts, as [`full_contact`] reads them: the groups of each in one
 /// column, which costs a contact without any one look into an index.
@@ -162,7 +163,7 @@ pub(super) fn insert(
 ) -> Result<FullContact, Failure> {
     let mut full = FullContact {
         contact: Contact {
-            id: ContactId::from_uuid(Uuid::now_v7()),
+            id: ContactId::from_uuid(IDS.next()),
             alias: contact.alias,
             msisdn: contact.msisdn,
         },
@@ -172,7 +173,7 @@ pub(super) fn insert(
     };
     let mut inserted = insert_row(transaction, &mut full);
     if matches!(&inserted, Err(error) if failure::code(error) == failure::PRIMARY_KEY) {
-        full.contact.id = ContactId::from_uuid(Uuid::now_v7());
+        full.contact.id = ContactId::from_uuid(IDS.next());
         inserted = insert_row(transaction, &mut full);
     }
     inserted.map_err(|error| or_taken(error, Error::AliasTaken))?;

@@ -12,12 +12,13 @@ use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use super::failure::{self, Failure, classify, classify_commit};
-use super::file::{self, ServerLock};
+use super::file::{self, KeptFile, ServerLock};
 use super::transaction::Transaction;
 use super::{migrations, schema};
 use crate::error::Error;
 use crate::files;
 use crate::store::OpenError;
+use crate::store::ids::IDS;
 
 pub(super) const SCHEMA: &str = include_str!("../../../schema.sql");
 /// Older libraries can corrupt a WAL that is reset while it is read (fixed in 3.51.3).
@@ -34,6 +35,11 @@ const WAL_BYTES_KEPT: i64 = 128 * 1024 * 1024;
 const LOCK_POLLS_MAX: i32 = 10_000;
 const LOCK_POLL: Duration = Duration::from_millis(1);
 
+const GREATEST_IDS: [&str; 2] = ["SELECT max(id) FROM contacts", "SELECT max(id) FROM groups"];
+
+/// How old a draft is that nobody works on any more: each is there for a moment.
+const DRAFT_AGE: Duration = Duration::from_secs(60 * 60);
+
 /// How connections are opened that read.
 pub(super) const READER_FLAGS: OpenFlags =
     OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -41,6 +47,7 @@ pub(super) const READER_FLAGS: OpenFlags =
 /// An open address book: its file and one connection that may write.
 pub struct Database {
     pub(super) connection: Connection,
+    pub(super) file: KeptFile,
     path: PathBuf,
 }
 
@@ -57,17 +64,26 @@ impl Database {
         if rusqlite::version_number() < SQLITE_VERSION_MIN {
             return Err(OpenError::LibraryTooOld(rusqlite::version()));
         }
+        if lock.is_some() {
+            files::sweep_beside(path, &[".new-", ".temporary-"], DRAFT_AGE);
+        }
         if !file::exists(path)? {
             create(path)?;
         }
-        file::recognise_header(path)?;
+        let file = KeptFile::open(path)?;
+        match lock {
+            Some(lock) => lock.hold(&file, path)?,
+            None => file.check_not_served_elsewhere(path)?,
+        }
         let connection = open(path).map_err(|error| OpenError::storage(path, error))?;
         let version = recognise(&connection, path)?;
         schema::check(&connection, path, version)?;
         configure_writer(&connection).map_err(|error| OpenError::storage(path, error))?;
         migrations::run(&connection, path, lock)?;
+        go_on_behind_stored_ids(&connection).map_err(|error| OpenError::storage(path, error))?;
         Ok(Self {
             connection,
+            file,
             path: path.to_owned(),
         })
     }
@@ -89,15 +105,12 @@ impl Database {
     /// Reads with one statement, waiting for nobody.
     ///
     /// # Errors
-    /// `StorageUnreadable`.
+    /// `StorageUnreadable`, `Damaged`.
     pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, Error> {
-        query(&self.connection).map_err(|error| {
-            failure::log(&error, "a read failed");
-            Error::StorageUnreadable
-        })
+        query(&self.connection).map_err(|error| failure::unreadable(&error, "a read failed"))
     }
 
     /// Does `work` in one transaction, synced to the disk before this returns.
@@ -172,6 +185,17 @@ fn configure_writer(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(())
+}
+
+/// Has new ids be greater than every one that is stored, whatever the clock says.
+fn go_on_behind_stored_ids(connection: &Connection) -> Result<(), rusqlite::Error> {
+    for greatest in GREATEST_IDS {
+        let stored: Option<[u8; 16]> = connection.query_row(greatest, [], |row| row.get(0))?;
+        if let Some(stored) = stored {
+            IDS.go_on_behind(Uuid::from_bytes(stored));
+        }
+    }
     Ok(())
 }
 

@@ -41,7 +41,13 @@ impl Engine {
         file: ContactsFile<W, impl FnMut(u64) -> bool + Send + 'static>,
     ) -> Result<W, ExportError> {
         let readers = self.readers.clone();
-        let exporting = spawn_blocking(move || hand_over(&*readers.connection()?, file));
+        let exporting = spawn_blocking(move || {
+            let handed_over = hand_over(&*readers.connection()?, file);
+            handed_over.map_err(|error| match error {
+                ExportError::Store(error) => ExportError::Store(readers.damage().note(error)),
+                other => other,
+            })
+        });
         exporting.await.map_err(|_| Error::Internal)?
     }
 }
@@ -94,6 +100,5 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, ExportError> {
 }
 
 fn unreadable(error: rusqlite::Error) -> ExportError {
-    failure::log(&error, "an export failed");
-    ExportError::Store(Error::StorageUnreadable)
+    ExportError::Store(failure::unreadable(&error, "an export failed"))
 }

@@ -1,6 +1,9 @@
 //! Why a piece of work inside a transaction did not succeed, and the one place
 //! that reads SQLite's result codes (never its texts).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::ffi;
 
 use crate::error::Error;
@@ -46,10 +49,36 @@ pub(super) fn classify(error: &rusqlite::Error) -> Error {
         | ffi::SQLITE_NOMEM
         | ffi::SQLITE_READONLY
         | ffi::SQLITE_PERM
-        | ffi::SQLITE_CANTOPEN
-        | ffi::SQLITE_CORRUPT
-        | ffi::SQLITE_NOTADB => Error::StorageFailed,
+        | ffi::SQLITE_CANTOPEN => Error::StorageFailed,
+        ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Error::Damaged,
         _ => Error::Internal,
+    }
+}
+
+/// What the failure of a read means to whoever waits for it; logs it.
+pub(super) fn unreadable(error: &rusqlite::Error, event: &str) -> Error {
+    log(error, event);
+    match classify(error) {
+        Error::Damaged => Error::Damaged,
+        _ => Error::StorageUnreadable,
+    }
+}
+
+/// Whether anybody has found the file damaged: then nothing more is written to it.
+#[derive(Clone, Default)]
+pub(super) struct Damage(Arc<AtomicBool>);
+
+impl Damage {
+    /// Notes an error that may tell of damage, and hands it on.
+    pub(super) fn note(&self, error: Error) -> Error {
+        if error == Error::Damaged && !self.0.swap(true, Ordering::Relaxed) {
+            log::error!("the file is damaged: nothing more is written to it");
+        }
+        error
+    }
+
+    pub(super) fn is_found(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -96,7 +125,7 @@ mod tests {
             (ffi::SQLITE_FULL, Error::StorageFull),
             (ffi::SQLITE_IOERR_WRITE, Error::StorageFailed),
             (ffi::SQLITE_IOERR_FSYNC, Error::StorageFailed),
-            (ffi::SQLITE_CORRUPT, Error::StorageFailed),
+            (ffi::SQLITE_CORRUPT, Error::Damaged),
             (ffi::SQLITE_BUSY, Error::Busy),
             (ffi::SQLITE_CONSTRAINT_CHECK, Error::Internal),
         ] {

@@ -1,21 +1,115 @@
 //! An address book's file as the operating system sees it: its directories, its
-//! lock, and what its first bytes say. Opens no database.
+//! locks, its names, and what its first bytes say. Opens no database.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+#[cfg(not(test))]
+use std::process;
 
 use crate::files;
 use crate::store::OpenError;
+
+/// Bytes that a file is tried to grow by.
+const PROBE_BYTES: usize = 64 * 1024;
+/// The exit code of a server whose file was taken away.
+#[cfg(not(test))]
+const EXIT_FILE_LOST: i32 = 4;
 
 /// "abk1" in ASCII; the same number stands in `schema.sql`.
 pub(super) const APPLICATION_ID: u32 = 0x6162_6b31;
 /// The schema that this program writes; the same number stands in `schema.sql`.
 pub(super) const SCHEMA_VERSION: u32 = 6;
 
-/// Keeps a second server away from a file, by a lock on a file beside it.
-/// (Closing a descriptor of the database itself would drop SQLite's own locks.)
-pub struct ServerLock(#[allow(dead_code, reason = "held, never read")] File);
+/// The file, opened beside SQLite. Closing any descriptor of it would take SQLite's
+/// own locks off (fcntl_locking(2), "record locks are released when any is closed"),
+/// so this one is never closed: nothing else here opens the file.
+pub(super) struct KeptFile(ManuallyDrop<File>);
+
+/// Which file it is, whatever its names are.
+pub(super) type Identity = (u64, u64);
+
+impl KeptFile {
+    /// Opens a file that is there, and that is ours by its first 100 bytes:
+    /// <https://sqlite.org/fileformat2.html#the_database_header>.
+    ///
+    /// # Errors
+    /// `Io`, `NotADatabase`, `Foreign`, `Newer`.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::io(path, error);
+        // A pipe would be waited for, and a directory is no better.
+        if !fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(OpenError::NotADatabase(path.to_owned()));
+        }
+        let kept = Self(ManuallyDrop::new(File::open(path).map_err(failed)?));
+        let mut header = [0; 100];
+        kept.0
+            .read_exact_at(&mut header, 0)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => OpenError::NotADatabase(path.to_owned()),
+                _ => OpenError::io(path, error),
+            })?;
+        if !header.starts_with(b"SQLite format 3\0") {
+            return Err(OpenError::NotADatabase(path.to_owned()));
+        }
+        let number = |at: usize| {
+            let bytes = header[at..at + 4].try_into().expect("four bytes");
+            u32::from_be_bytes(bytes)
+        };
+        check_identity(path, number(68), number(60))?;
+        Ok(kept)
+    }
+
+    /// Brings to the disk what was written to it, by whomever.
+    pub(super) fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    /// Which file it is.
+    pub(super) fn identity(&self) -> io::Result<Identity> {
+        self.0.metadata().map(|metadata| identity(&metadata))
+    }
+
+    /// Locks the file itself, under whatever name others know it, for as long as
+    /// the process lives (flock(2), which knows nothing of SQLite's locks).
+    fn lock(&self, path: &Path) -> Result<(), OpenError> {
+        self.0.try_lock().map_err(|error| elsewhere(path, error))
+    }
+
+    /// Whether no server has it under another name than `path`: its `-wal` would be
+    /// another one.
+    ///
+    /// # Errors
+    /// `ServedElsewhere`, `Io`.
+    pub(super) fn check_not_served_elsewhere(&self, path: &Path) -> Result<(), OpenError> {
+        match self.0.try_lock_shared() {
+            Ok(()) => self.0.unlock().map_err(|error| OpenError::io(path, error)),
+            Err(error) => match NameLock::take(path) {
+                // Its server has this very name.
+                Err(OpenError::Served(_)) => Ok(()),
+                Err(error) => Err(error),
+                Ok(_) => Err(elsewhere(path, error)),
+            },
+        }
+    }
+}
+
+fn elsewhere(path: &Path, error: fs::TryLockError) -> OpenError {
+    match error {
+        fs::TryLockError::WouldBlock => OpenError::ServedElsewhere(path.to_owned()),
+        fs::TryLockError::Error(error) => OpenError::io(path, error),
+    }
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Keeps a second server away from a file: by its name, through a lock on a file
+/// beside it, and once it is open, by the file itself.
+pub struct ServerLock(#[allow(dead_code, reason = "held, never read")] NameLock);
 
 impl ServerLock {
     /// Takes the lock of the located `path`; the operating system frees it when the
@@ -25,41 +119,93 @@ impl ServerLock {
     /// Every [`OpenError`] but `LibraryTooOld` and `Storage`.
     pub fn take(path: &Path) -> Result<Self, OpenError> {
         if exists(path)? {
-            recognise_header(path)?;
+            KeptFile::open(path)?;
         }
+        NameLock::take(path).map(Self)
+    }
+
+    /// Takes the lock of the file itself, too.
+    ///
+    /// # Errors
+    /// `ServedElsewhere`, `Io`.
+    pub(super) fn hold(&self, file: &KeptFile, path: &Path) -> Result<(), OpenError> {
+        file.lock(path)
+    }
+}
+
+/// The lock of one name of a file.
+struct NameLock(#[allow(dead_code, reason = "held, never read")] File);
+
+impl NameLock {
+    fn take(path: &Path) -> Result<Self, OpenError> {
         let lock_path = files::beside(path, ".lock");
-        let file =
-            files::open_lock(&lock_path).map_err(|error| OpenError::io(&lock_path, error))?;
+        let failed = |error| OpenError::io(&lock_path, error);
+        let file = files::open_lock(&lock_path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(fs::TryLockError::WouldBlock) => Err(OpenError::Served(path.to_owned())),
-            Err(fs::TryLockError::Error(error)) => Err(OpenError::io(&lock_path, error)),
+            Err(fs::TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 }
 
-/// Recognises the file by its first 100 bytes, before SQLite opens it:
-/// <https://sqlite.org/fileformat2.html#the_database_header>.
-pub(super) fn recognise_header(path: &Path) -> Result<(), OpenError> {
-    // A pipe would be waited for, and a directory is no better.
-    if !path.is_file() {
-        return Err(OpenError::NotADatabase(path.to_owned()));
+/// The names of a book that is open, and the files that they have to name: what is
+/// written to others, nobody will find.
+pub(super) struct Names([(PathBuf, Identity); 3]);
+
+impl Names {
+    /// Takes the names of a book whose WAL is open.
+    ///
+    /// # Errors
+    /// `Io`; `Replaced` where the file is another one already.
+    pub(super) fn of(path: &Path, file: &KeptFile) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::io(path, error);
+        let mut names = ["", "-wal", "-shm"].map(|end| (files::beside(path, end), (0, 0)));
+        for (name, found) in &mut names {
+            *found = identity(&fs::metadata(&name).map_err(failed)?);
+        }
+        if names[0].1 != file.identity().map_err(failed)? {
+            return Err(OpenError::Replaced(path.to_owned()));
+        }
+        Ok(Self(names))
     }
-    let mut header = [0; 100];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut header))
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => OpenError::NotADatabase(path.to_owned()),
-            _ => OpenError::io(path, error),
-        })?;
-    if !header.starts_with(b"SQLite format 3\0") {
-        return Err(OpenError::NotADatabase(path.to_owned()));
+
+    /// The first name that names another file, or nothing, any more.
+    pub(super) fn lost(&self) -> Option<&Path> {
+        let lost = self.0.iter().find(|(name, expected)| {
+            !fs::metadata(name).is_ok_and(|found| identity(&found) == *expected)
+        });
+        lost.map(|(name, _)| name.as_path())
     }
-    let number = |at: usize| {
-        let bytes = header[at..at + 4].try_into().expect("four bytes");
-        u32::from_be_bytes(bytes)
-    };
-    check_identity(path, number(68), number(60))
+
+    /// Whether a file beside the book, as large as the largest of it, finds no room:
+    /// SQLite tells a full disk from one that fails, but not a quota (`EDQUOT`) or a
+    /// limit on the size of a file (`EFBIG`).
+    pub(super) fn have_no_room(&self) -> bool {
+        let lengths = self.0.iter();
+        let lengths = lengths.filter_map(|(name, _)| Some(fs::metadata(name).ok()?.len()));
+        let length = lengths.max().unwrap_or_default();
+        let written = files::create_nameless(&self.0[0].0)
+            .and_then(|file| file.write_all_at(&[0; PROBE_BYTES], length));
+        written.is_err_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::FileTooLarge
+            )
+        })
+    }
+
+    /// Ends the process where a name is lost, before anything more is acknowledged.
+    pub(super) fn end_where_lost(&self) {
+        if let Some(name) = self.lost() {
+            log::error!(file:% = name.display(); "removed, renamed or replaced while it was served: ending, what was not acknowledged is not stored");
+            // The process of a unit test is no server's.
+            #[cfg(not(test))]
+            process::exit(EXIT_FILE_LOST);
+        }
+    }
 }
 
 pub(super) fn check_identity(

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::group::{GROUPS_MAX, Group, GroupId, GroupName};
 use crate::key::Grant;
 use crate::moment::Moment;
+use crate::store::ids::IDS;
 
 const INSERT: &str = "INSERT INTO groups (id, name) VALUES (?1, ?2)";
 const FIND: &str = "SELECT id, name, members FROM groups WHERE id = ?1 AND deleted_on IS NULL";
@@ -85,7 +86,7 @@ fn insert(transaction: &Transaction<'_>, name: GroupName) -> Result<Group, Failu
     if transaction.counted(Counter::Groups)? >= GROUPS_MAX {
         return Err(Error::GroupsTooMany.into());
     }
-    let id = GroupId::from_uuid(Uuid::now_v7());
+    let id = GroupId::from_uuid(IDS.next());
     transaction
         .prepare_cached(INSERT)?
         .execute(params![id.as_bytes(), name.as_str()])

@@ -65,7 +65,7 @@ impl Engine {
     pub(crate) fn start(database: Database, workers: usize) -> Result<Self, OpenError> {
         let path = database.path().to_owned();
         let readers = Readers::of(&path, workers);
-        let writer = Writer::start(database)?;
+        let writer = Writer::start(database, readers.damage().clone())?;
         Ok(Self {
             readers,
             writer,

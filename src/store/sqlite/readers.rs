@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior, ffi};
 
 use super::database::prepared;
-use super::failure;
+use super::failure::{self, Damage};
 use super::pool::{Pool, Reader};
 use crate::error::Error;
 use crate::permits::SharedPermits;
@@ -43,6 +43,7 @@ struct Shared {
     scans: SharedPermits,
     resolves: SharedPermits,
     list_time_max: Duration,
+    damage: Damage,
 }
 
 impl Readers {
@@ -63,6 +64,7 @@ impl Readers {
             scans: permits(SCANS_MAX, SCANS_OF_KEY_MAX),
             resolves: permits(RESOLVES_MAX, RESOLVES_MAX),
             list_time_max,
+            damage: Damage::default(),
         }))
     }
 
@@ -71,7 +73,7 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, Error> {
-        query(&*self.0.pool.lease()?).map_err(|error| unreadable(&error))
+        query(&*self.0.pool.lease()?).map_err(|error| self.unreadable(&error))
     }
 
     /// Begins several point lookups on this very thread.
@@ -83,7 +85,7 @@ impl Readers {
             connection,
             readers: self.clone(),
         };
-        began.map_err(|error| unreadable(&error))?;
+        began.map_err(|error| self.unreadable(&error))?;
         Ok(snapshot)
     }
 
@@ -121,16 +123,27 @@ impl Readers {
         key: KeyId,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (pool, time_max) = (self.0.pool.clone(), self.0.list_time_max);
+        let (readers, time_max) = (self.clone(), self.0.list_time_max);
         let reading = permits.run(key, move || {
-            let connection = pool.connection()?;
+            let connection = readers.connection()?;
             let listed = within_time(&connection, time_max, query);
             listed.map_err(|error| match failure::code(&error) {
                 ffi::SQLITE_INTERRUPT => Error::ListTooSlow,
-                _ => unreadable(&error),
+                _ => readers.unreadable(&error),
             })
         });
         reading.await
+    }
+
+    /// What readers and the writer know of the file.
+    pub(super) fn damage(&self) -> &Damage {
+        &self.0.damage
+    }
+
+    fn unreadable(&self, error: &rusqlite::Error) -> Error {
+        self.0
+            .damage
+            .note(failure::unreadable(error, "a read failed"))
     }
 
     /// A connection for what reads for long, on a thread that may block.
@@ -151,7 +164,7 @@ impl Snapshot {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, Error> {
-        query(&self.connection).map_err(|error| unreadable(&error))
+        query(&self.connection).map_err(|error| self.readers.unreadable(&error))
     }
 
     /// Gives the state up, for what takes longer.
@@ -191,11 +204,6 @@ impl Drop for TimeLimit<'_> {
             failure::log(&error, "a time limit could not be taken off");
         }
     }
-}
-
-fn unreadable(error: &rusqlite::Error) -> Error {
-    failure::log(error, "a read failed");
-    Error::StorageUnreadable
 }
 
 #[cfg(test)]

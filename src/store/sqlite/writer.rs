@@ -2,6 +2,7 @@
 //! commit, then answers all. It turns the syncs of many clients into one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,8 @@ use tokio::time::timeout;
 use super::batch::Batch;
 use super::checkpointer::{Checkpointer, Wal, end_on_failed_sync};
 use super::database::{self, prepared};
-use super::failure::{self, Failure, classify, classify_commit};
+use super::failure::{self, Damage, Failure, classify, classify_commit};
+use super::file::Names;
 use super::job::{Job, Message, Task};
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
@@ -46,10 +48,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(database: Database) -> Result<Self, OpenError> {
+    pub(super) fn start(database: Database, damage: Damage) -> Result<Self, OpenError> {
         let path = database.path().to_owned();
         let (queue, jobs) = sync_channel(QUEUE_JOBS_MAX);
-        let connection = database.connection;
+        let Database {
+            connection, file, ..
+        } = database;
         // The waiting is done here, where it can end when the server stops.
         connection
             .busy_handler(None)
@@ -58,8 +62,10 @@ impl Writer {
         let beside =
             database::open_writer(&path).map_err(|error| OpenError::storage(&path, error))?;
         let wal = Arc::new(Wal::default());
-        let checkpointer = Checkpointer::start(&path, beside, Arc::clone(&wal))
-            .map_err(|error| OpenError::storage(&path, error))?;
+        let names = Arc::new(Names::of(&path, &file)?);
+        let checkpointer =
+            Checkpointer::start(&path, beside, file, Arc::clone(&names), Arc::clone(&wal))
+                .map_err(|error| OpenError::storage(&path, error))?;
         let stopping = Arc::new(AtomicBool::new(false));
         // An earlier run may have left something.
         let sweep_wanted = Arc::new(AtomicBool::new(true));
@@ -68,7 +74,17 @@ impl Writer {
             .spawn({
                 let stopping = Arc::clone(&stopping);
                 let sweeper = Sweeper::new(Arc::clone(&sweep_wanted));
-                move || run(&connection, &jobs, &wal, sweeper, &stopping)
+                move || {
+                    run(
+                        &connection,
+                        &names,
+                        &damage,
+                        &jobs,
+                        &wal,
+                        sweeper,
+                        &stopping,
+                    )
+                }
             })
             .map_err(|error| OpenError::storage(&path, error))?;
         Ok(Self {
@@ -142,6 +158,8 @@ impl Writer {
 
 fn run(
     connection: &Connection,
+    names: &Names,
+    damage: &Damage,
     queue: &Receiver<Message>,
     wal: &Wal,
     mut sweeper: Sweeper,
@@ -149,6 +167,7 @@ fn run(
 ) {
     let mut batch = Batch::default();
     let mut stopping = false;
+    let _ends_process = EndsProcess;
     while !stopping || batch.waits() {
         if batch.waits() {
             // Also beside large jobs that never end.
@@ -162,6 +181,10 @@ fn run(
         let writing = wal.write();
         // A panic in one job's work must not end the writing for everyone.
         let written = catch_unwind(AssertUnwindSafe(|| {
+            if damage.is_found() {
+                batch.fill(queue, &mut stopping);
+                return Err(Error::Damaged);
+            }
             let began = begin(connection, stop_wanted);
             batch.fill(queue, &mut stopping);
             write(connection, began, &mut batch.jobs)
@@ -176,7 +199,12 @@ fn run(
             failure::log(&error, "a rollback failed");
         }
         drop(writing);
-        let batch_error = batch_error.err();
+        names.end_where_lost();
+        let mut batch_error = batch_error.err();
+        if batch_error == Some(Error::StorageFailed) && names.have_no_room() {
+            batch_error = Some(Error::StorageFull);
+        }
+        let batch_error = batch_error.map(|error| damage.note(error));
         if batch_error == Some(Error::StorageFull) {
             wal.make_room();
         }
@@ -185,6 +213,19 @@ fn run(
         }
     }
     checkpoint(connection);
+}
+
+/// Ends the process where a thread panics that everything rests on: with it, whoever
+/// restarts servers has something to restart.
+pub(super) struct EndsProcess;
+
+impl Drop for EndsProcess {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            log::error!("a thread of the store has ended: ending");
+            process::abort();
+        }
+    }
 }
 
 /// Begins a transaction, waiting for one of another process.

@@ -22,7 +22,10 @@ fn book() -> Book {
     Wal::watch(&database.connection);
     let wal = Arc::new(Wal::checkpointed_at(GOAL));
     let beside = database::open_writer(&path).expect("opened");
-    let checkpointer = Checkpointer::start(&path, beside, Arc::clone(&wal)).expect("started");
+    let file = KeptFile::open(&path).expect("opened");
+    let names = Arc::new(Names::of(&path, &file).expect("its names"));
+    let checkpointer =
+        Checkpointer::start(&path, beside, file, names, Arc::clone(&wal)).expect("started");
     Book {
         database,
         wal,
