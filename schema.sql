@@ -66,6 +66,16 @@ CREATE TABLE counters (
 INSERT INTO counters (name, value)
 VALUES ('contacts', 0), ('optouts', 0), ('api_keys', 0), ('audit', 0), ('groups', 0);
 
+-- What ties a -wal to the file that it belongs to: each begins with a new mark, and
+-- names the one that the file had then.
+CREATE TABLE wal_marks (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    base INTEGER NOT NULL,
+    mark INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO wal_marks (id, base, mark) VALUES (1, 0, 0);
+
 CREATE TABLE api_keys (
     -- The 12 characters inside the token.
     id TEXT NOT NULL PRIMARY KEY CHECK (length(CAST(id AS BLOB)) = 12),

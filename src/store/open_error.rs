@@ -44,6 +44,16 @@ pub enum OpenError {
     /// Another server has the file under another name.
     #[error("{0} is already being served under another name, which has a -wal of its own")]
     ServedElsewhere(PathBuf),
+    /// The file and the WAL beside it are not of one book, or not of one time.
+    #[error(
+        "{wal} does not belong to {path}: put the file back that it was made beside, or move it away to go on without what it holds"
+    )]
+    Mixed {
+        /// The file.
+        path: PathBuf,
+        /// Its WAL.
+        wal: PathBuf,
+    },
     /// The file was replaced while it was opened.
     #[error("{0} was replaced while it was opened")]
     Replaced(PathBuf),

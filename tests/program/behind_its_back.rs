@@ -276,3 +276,54 @@ fn standard_error_that_cannot_be_written_does_not_end_it() {
     }
     assert!(server.stop().success());
 }
+
+#[test]
+fn a_backup_beside_the_wal_of_another_time_is_refused_and_neither_is_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let wal = beside(&database, "-wal");
+    let key = make_key(&database, &["create:Contacts"], &[]);
+    let backup = directory.path().join("backup.db");
+    fs::copy(&database, &backup).unwrap();
+    let mut server = Server::start_on(&database);
+    let mut number = 0;
+    let mut create = |server: &Server, count| {
+        for _ in 0..count {
+            assert_eq!(server.create(&key, contact(number)).status, 200);
+            number += 1;
+        }
+    };
+    create(&server, 50);
+    // Everything is in the file, and a new WAL begins.
+    until(|| (fs::metadata(&wal).unwrap().len() == 0).then_some(()));
+    create(&server, 50);
+    server.kill();
+    // As it is, and after a crash, they belong together.
+    let mut server = Server::start_on(&database);
+    assert_eq!(server.stored(), 100);
+    until(|| (fs::metadata(&wal).unwrap().len() == 0).then_some(()));
+    create(&server, 50);
+    server.kill();
+    let kept = fs::read(&wal).unwrap();
+    let newer = fs::read(&database).unwrap();
+    fs::copy(&backup, &database).unwrap();
+    let said = refused(&database);
+    assert!(said.contains("book.db-wal does not belong to"), "{said}");
+    assert!(said.contains("move it away"), "{said}");
+    let listed = run(&["key", "list", "--database", database.to_str().unwrap()]);
+    assert_eq!(listed.status.code(), Some(1));
+    assert_eq!(fs::read(&wal).unwrap(), kept);
+    assert_eq!(fs::read(&database).unwrap(), fs::read(&backup).unwrap());
+    // With its own file it starts, and nothing is lost.
+    fs::write(&database, newer).unwrap();
+    let server = Server::start_on(&database);
+    assert_eq!(server.stored(), 150);
+    drop(server);
+    // Without the WAL the backup is what it was.
+    fs::copy(&backup, &database).unwrap();
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(beside(&database, end));
+    }
+    let server = Server::start_on(&database);
+    assert_eq!(server.stored(), 0);
+}

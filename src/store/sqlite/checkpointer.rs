@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ffi};
 
+use super::failure::EndsProcess;
 use super::file::{KeptFile, Names};
 use super::pin::Pin;
-use super::writer::EndsProcess;
 use super::{database, failure};
 
 /// Pages of the WAL (64 MiB) at which it is checkpointed. A page that many commits
@@ -77,6 +77,8 @@ struct State {
     pages: u32,
     /// Whether the writer wrote since the last look.
     written: bool,
+    /// The next transaction begins a WAL, which is to have a mark of its own.
+    mark_wanted: bool,
     /// When anybody wrote what the WAL may still hold.
     written_at: Option<Instant>,
     writing: bool,
@@ -171,6 +173,21 @@ impl Wal {
 
     fn take_written(&self) -> bool {
         mem::take(&mut self.lock().written)
+    }
+
+    /// Whether the next transaction begins a WAL.
+    pub(super) fn mark_wanted(&self) -> bool {
+        self.lock().mark_wanted
+    }
+
+    /// Has the next transaction give the WAL a mark.
+    pub(super) fn want_mark(&self) {
+        self.lock().mark_wanted = true;
+    }
+
+    /// Notes that a WAL has its mark.
+    pub(super) fn note_mark(&self) {
+        self.lock().mark_wanted = false;
     }
 
     /// Notes that another process wrote.
@@ -379,6 +396,9 @@ fn try_checkpoint(
         |polls| wait_for_readers(polls, READERS_POLLS_MAX)
     }))?;
     let [is_held, ..] = checkpoint(connection, last)?;
+    if is_held == 0 {
+        wal.want_mark();
+    }
     drop(still);
     Ok(if is_held == 0 {
         Checkpointed::Done

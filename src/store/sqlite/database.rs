@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::failure::{self, Failure, classify, classify_commit};
 use super::file::{self, KeptFile, ServerLock};
 use super::transaction::Transaction;
+use super::wal_mark::{self, Beside};
 use super::{migrations, schema};
 use crate::error::Error;
 use crate::files;
@@ -71,12 +72,21 @@ impl Database {
             create(path)?;
         }
         let file = KeptFile::open(path)?;
-        match lock {
-            Some(lock) => lock.hold(&file, path)?,
+        let is_served = match lock {
+            Some(lock) => {
+                lock.hold(&file, path)?;
+                false
+            }
             None => file.check_not_served_elsewhere(path)?,
-        }
+        };
+        // A server's WAL and file are moving; it has looked at them.
+        let beside = match is_served {
+            true => Beside::Nothing,
+            false => wal_mark::of_file_alone(path),
+        };
         let connection = open(path).map_err(|error| OpenError::storage(path, error))?;
         let version = recognise(&connection, path)?;
+        wal_mark::check(&connection, path, &beside)?;
         schema::check(&connection, path, version)?;
         configure_writer(&connection).map_err(|error| OpenError::storage(path, error))?;
         migrations::run(&connection, path, lock)?;

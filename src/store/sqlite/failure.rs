@@ -1,8 +1,10 @@
 //! Why a piece of work inside a transaction did not succeed, and the one place
 //! that reads SQLite's result codes (never its texts).
 
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rusqlite::ffi;
 
@@ -79,6 +81,19 @@ impl Damage {
 
     pub(super) fn is_found(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Ends the process where a thread panics that everything rests on: with it, whoever
+/// restarts servers has something to restart.
+pub(super) struct EndsProcess;
+
+impl Drop for EndsProcess {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            log::error!("a thread of the store has ended: ending");
+            process::abort();
+        }
     }
 }
 

@@ -81,14 +81,20 @@ impl KeptFile {
     /// Whether no server has it under another name than `path`: its `-wal` would be
     /// another one.
     ///
+    /// Answers whether it is served at all.
+    ///
     /// # Errors
     /// `ServedElsewhere`, `Io`.
-    pub(super) fn check_not_served_elsewhere(&self, path: &Path) -> Result<(), OpenError> {
+    pub(super) fn check_not_served_elsewhere(&self, path: &Path) -> Result<bool, OpenError> {
         match self.0.try_lock_shared() {
-            Ok(()) => self.0.unlock().map_err(|error| OpenError::io(path, error)),
+            Ok(()) => {
+                let unlocked = self.0.unlock();
+                unlocked.map_err(|error| OpenError::io(path, error))?;
+                Ok(false)
+            }
             Err(error) => match NameLock::take(path) {
                 // Its server has this very name.
-                Err(OpenError::Served(_)) => Ok(()),
+                Err(OpenError::Served(_)) => Ok(true),
                 Err(error) => Err(error),
                 Ok(_) => Err(elsewhere(path, error)),
             },

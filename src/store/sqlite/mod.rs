@@ -31,6 +31,7 @@ mod resolve;
 mod schema;
 mod sweep;
 mod transaction;
+mod wal_mark;
 mod writer;
 
 pub(super) use database::Database;

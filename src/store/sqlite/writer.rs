@@ -2,7 +2,6 @@
 //! commit, then answers all. It turns the syncs of many clients into one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +14,12 @@ use tokio::time::timeout;
 use super::batch::Batch;
 use super::checkpointer::{Checkpointer, Wal, end_on_failed_sync};
 use super::database::{self, prepared};
-use super::failure::{self, Damage, Failure, classify, classify_commit};
+use super::failure::{self, Damage, EndsProcess, Failure, classify, classify_commit};
 use super::file::Names;
 use super::job::{Job, Message, Task};
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
-use super::{Database, keys};
+use super::{Database, keys, wal_mark};
 use crate::error::Error;
 use crate::key::{Grant, Standing};
 use crate::moment::Moment;
@@ -62,6 +61,9 @@ impl Writer {
         let beside =
             database::open_writer(&path).map_err(|error| OpenError::storage(&path, error))?;
         let wal = Arc::new(Wal::default());
+        if wal_mark::wal_is_empty(&path) {
+            wal.want_mark();
+        }
         let names = Arc::new(Names::of(&path, &file)?);
         let checkpointer =
             Checkpointer::start(&path, beside, file, Arc::clone(&names), Arc::clone(&wal))
@@ -187,7 +189,12 @@ fn run(
             }
             let began = begin(connection, stop_wanted);
             batch.fill(queue, &mut stopping);
-            write(connection, began, &mut batch.jobs)
+            let mark_wanted = wal.mark_wanted();
+            write(connection, began, mark_wanted, &mut batch.jobs)?;
+            if mark_wanted {
+                wal.note_mark();
+            }
+            Ok(())
         }));
         let batch_error = written.unwrap_or_else(|_| {
             log::error!("a job of the writer panicked");
@@ -213,19 +220,6 @@ fn run(
         }
     }
     checkpoint(connection);
-}
-
-/// Ends the process where a thread panics that everything rests on: with it, whoever
-/// restarts servers has something to restart.
-pub(super) struct EndsProcess;
-
-impl Drop for EndsProcess {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            log::error!("a thread of the store has ended: ending");
-            process::abort();
-        }
-    }
 }
 
 /// Begins a transaction, waiting for one of another process.
@@ -274,13 +268,19 @@ fn checkpoint(connection: &Connection) {
 fn write(
     connection: &Connection,
     began: Result<(), rusqlite::Error>,
+    mark_wanted: bool,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), Error> {
     began.map_err(|error| {
         failure::log(&error, "a transaction could not begin");
         classify(&error)
     })?;
-    perform(connection, jobs).map_err(|error| {
+    let transaction = Transaction::on(connection);
+    let performed = perform(&transaction, jobs).and_then(|()| match mark_wanted {
+        true => wal_mark::renew(&transaction),
+        false => Ok(()),
+    });
+    performed.map_err(|error| {
         failure::log(&error, "a transaction failed");
         classify(&error)
     })?;
@@ -292,9 +292,11 @@ fn write(
 
 /// Performs each job whose key still stands, reading each distinct key once, and
 /// again once a key was changed.
-fn perform(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), rusqlite::Error> {
+fn perform(
+    transaction: &Transaction<'_>,
+    batch: &mut [Box<dyn Job>],
+) -> Result<(), rusqlite::Error> {
     let now = Moment::now();
-    let transaction = Transaction::on(connection);
     let mut standings: Vec<(KeyId, Option<Standing>)> = Vec::new();
     for job in batch {
         let key = job.grant().key();
@@ -302,12 +304,12 @@ fn perform(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), ru
         let at = match known {
             Some(at) => at,
             None => {
-                standings.push((key, keys::standing(&transaction, key)?));
+                standings.push((key, keys::standing(transaction, key)?));
                 standings.len() - 1
             }
         };
         match job.grant().confirm(standings[at].1.as_ref(), now) {
-            Ok(()) => job.perform(&transaction)?,
+            Ok(()) => job.perform(transaction)?,
             Err(error) => job.refuse(error),
         }
         if transaction.take_key_change() {

@@ -11,3 +11,11 @@ UPDATE api_keys SET responses_bytes =
         WHERE key_id = api_keys.id);
 
 ALTER TABLE idempotency ADD COLUMN is_deflated INTEGER NOT NULL DEFAULT 0 CHECK (is_deflated IN (0, 1));
+
+CREATE TABLE wal_marks (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    base INTEGER NOT NULL,
+    mark INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO wal_marks (id, base, mark) VALUES (1, 0, 0);
