@@ -4,7 +4,6 @@ use actix_web::{HttpResponse, web};
 
 use super::gate::state::State;
 use super::wire::envelope::{self, Refusal};
-use crate::error::Error;
 
 /// The type of OpenMetrics.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -16,6 +15,6 @@ pub(super) async fn healthz() -> HttpResponse {
 
 /// Writes the counters out.
 pub(super) async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
-    let text = state.metrics().to_text().map_err(|_| Error::Internal)?;
+    let text = state.metrics_text()?;
     Ok(envelope::of_type(METRICS_TYPE, text))
 }

@@ -101,6 +101,13 @@ impl Store {
         }
     }
 
+    /// How many WALs were found, since the process began, of which commits were lost.
+    pub fn broken_wals(&self) -> u64 {
+        match self {
+            Self::Sqlite(engine) => engine.broken_wals(),
+        }
+    }
+
     /// Begins point lookups, all of one state; for a moment on one thread.
     ///
     /// # Errors

@@ -225,9 +225,10 @@ fn a_damaged_file_is_no_reason_to_try_again_and_is_not_written_to() {
     let database = directory.path().join("book.db");
     let key = make_key(&database, &["create:Contacts", "read:Contacts"], &[]);
     let mut server = Server::start_on(&database);
-    for number in 0..2_000 {
-        assert_eq!(server.create(&key, contact(number)).status, 200);
-    }
+    let contacts: Vec<String> = (0..2_000).map(contact).collect();
+    let body = format!(r#"{{"contacts":[{}]}}"#, contacts.join(","));
+    let bulk = server.call("POST", "/contacts/bulk").key(&key).json(body);
+    assert_eq!(bulk.send().status, 200);
     server.stop();
     // The page of one contact among many becomes bytes that are no page.
     let bytes = fs::read(&database).unwrap();
@@ -326,4 +327,37 @@ fn a_backup_beside_the_wal_of_another_time_is_refused_and_neither_is_touched() {
     }
     let server = Server::start_on(&database);
     assert_eq!(server.stored(), 0);
+}
+
+#[test]
+fn a_flipped_bit_in_the_wal_is_said_and_counted_and_the_wal_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let wal = beside(&database, "-wal");
+    let key = make_key(&database, &["create:Contacts"], &[]);
+    let mut server = Server::start_on(&database);
+    for number in 0..20 {
+        assert_eq!(server.create(&key, contact(number)).status, 200);
+    }
+    server.kill();
+    let mut bytes = fs::read(&wal).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&wal, &bytes).unwrap();
+    let server = Server::start_on(&database);
+    let lost = "acknowledged writes behind the damage are lost";
+    assert!(server.logged().contains(lost), "{}", server.logged());
+    let metrics = server.call("GET", "/metrics").send().body;
+    assert!(
+        metrics.contains("addressbook_broken_wals_total 1\n"),
+        "{metrics}"
+    );
+    let kept = fs::read_dir(directory.path()).unwrap();
+    let mut kept = kept.map(|entry| entry.unwrap().path());
+    let kept = kept.find(|path| path.to_str().unwrap().contains("-wal.broken-"));
+    assert_eq!(fs::read(kept.unwrap()).unwrap(), bytes);
+    assert!((1..20).contains(&server.stored()));
+    drop(server);
+    let server = Server::start_on(&database);
+    assert!(!server.logged().contains(lost));
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
@@ -58,11 +58,13 @@ impl Metrics {
         self.key_checks.get_or_create(&Labels { stage }).get()
     }
 
-    /// Writes all of them out.
-    pub(crate) fn to_text(&self) -> Result<String, std::fmt::Error> {
+    /// Writes all of them out, and how many WALs were found with lost commits.
+    pub(crate) fn to_text(&self, broken_wals: u64) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("addressbook");
         let help = "Checks of API keys by where they ended";
         registry.register("key_checks", help, self.key_checks.clone());
+        let help = "WALs of which acknowledged writes were lost to damage";
+        registry.register("broken_wals", help, ConstCounter::new(broken_wals));
         let mut written = String::new();
         text::encode(&mut written, &registry)?;
         Ok(written)

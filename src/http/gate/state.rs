@@ -74,8 +74,13 @@ impl State {
         &self.keyring
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
+    /// All counters, in the text format of OpenMetrics.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub(crate) fn metrics_text(&self) -> Result<String, Error> {
+        let text = self.metrics.to_text(self.store.broken_wals());
+        text.map_err(|_| Error::Internal)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -15,7 +15,7 @@ use super::failure::{self, Failure, classify, classify_commit};
 use super::file::{self, KeptFile, ServerLock};
 use super::transaction::Transaction;
 use super::wal_mark::{self, Beside};
-use super::{migrations, schema};
+use super::{migrations, schema, wal_scan};
 use crate::error::Error;
 use crate::files;
 use crate::store::OpenError;
@@ -50,6 +50,8 @@ pub struct Database {
     pub(super) connection: Connection,
     pub(super) file: KeptFile,
     path: PathBuf,
+    /// WALs that were found with lost commits.
+    pub(super) broken_wals: u64,
 }
 
 impl Database {
@@ -84,17 +86,28 @@ impl Database {
             true => Beside::Nothing,
             false => wal_mark::of_file_alone(path),
         };
+        let broken_wals = match &beside {
+            Beside::Nothing => 0,
+            Beside::Wal(_) => keep_broken_wal(path)?,
+        };
         let connection = open(path).map_err(|error| OpenError::storage(path, error))?;
         let version = recognise(&connection, path)?;
         wal_mark::check(&connection, path, &beside)?;
         schema::check(&connection, path, version)?;
         configure_writer(&connection).map_err(|error| OpenError::storage(path, error))?;
+        if broken_wals > 0 {
+            // What is left of it goes into the file, so that it is told of once.
+            connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                .map_err(|error| OpenError::storage(path, error))?;
+        }
         migrations::run(&connection, path, lock)?;
         go_on_behind_stored_ids(&connection).map_err(|error| OpenError::storage(path, error))?;
         Ok(Self {
             connection,
             file,
             path: path.to_owned(),
+            broken_wals,
         })
     }
 
@@ -196,6 +209,15 @@ fn configure_writer(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
+}
+
+/// Keeps a WAL aside of which commits are lost, and says so; how many there were.
+fn keep_broken_wal(path: &Path) -> Result<u64, OpenError> {
+    let kept = wal_scan::keep_broken(path).map_err(|error| OpenError::io(path, error))?;
+    Ok(kept.map_or(0, |kept| {
+        log::error!(kept:% = kept.display(); "the -wal was damaged after it was written: acknowledged writes behind the damage are lost, all of it is kept aside");
+        1
+    }))
 }
 
 /// Has new ids be greater than every one that is stored, whatever the clock says.

@@ -32,6 +32,7 @@ mod schema;
 mod sweep;
 mod transaction;
 mod wal_mark;
+mod wal_scan;
 mod writer;
 
 pub(super) use database::Database;
@@ -60,17 +61,20 @@ pub struct Engine {
     exports: SharedPermits,
     imports: SharedPermits,
     spools: SharedPermits,
+    broken_wals: u64,
 }
 
 impl Engine {
     pub(crate) fn start(database: Database, workers: usize) -> Result<Self, OpenError> {
         let path = database.path().to_owned();
+        let broken_wals = database.broken_wals;
         let readers = Readers::of(&path, workers);
         let writer = Writer::start(database, readers.damage().clone())?;
         Ok(Self {
             readers,
             writer,
             path,
+            broken_wals,
             exports: SharedPermits::new(
                 EXPORTS_MAX,
                 EXPORTS_OF_KEY_MAX,
@@ -90,6 +94,11 @@ impl Engine {
                 Error::ImportsBusy,
             ),
         })
+    }
+
+    /// How many WALs this process found of which commits were lost.
+    pub(crate) fn broken_wals(&self) -> u64 {
+        self.broken_wals
     }
 
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
