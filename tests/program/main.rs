@@ -7,6 +7,7 @@ mod harness;
 mod behind_its_back;
 mod command_line;
 mod crash;
+mod disk_room;
 mod fault;
 mod initial_key;
 mod key_verbs;

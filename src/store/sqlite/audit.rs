@@ -27,7 +27,7 @@ const REFUSALS_MAX: i64 = 10_000;
 impl Engine {
     pub(crate) async fn record_event(&self, grant: Grant, event: NewEvent) -> Result<(), Error> {
         self.writer
-            .submit(grant, move |transaction| insert(transaction, &event))
+            .submit_always(grant, move |transaction| insert(transaction, &event))
             .await
     }
 

@@ -33,7 +33,7 @@ impl Batch {
 
     /// Takes in a job from the queue.
     pub(super) fn add(&mut self, job: Box<dyn Job>) {
-        if job.rows() > BATCH_ROWS_MAX {
+        if job.load().rows > BATCH_ROWS_MAX {
             self.large.push_back(job);
         } else {
             self.jobs.push(job);
@@ -54,12 +54,14 @@ impl Batch {
     }
 
     fn take_small(&mut self, queue: &Receiver<Message>, stopping: &mut bool) {
-        let mut rows: usize = self.jobs.iter().map(|job| job.rows()).sum();
+        let mut rows: usize = self.jobs.iter().map(|job| job.load().rows).sum();
         while rows < BATCH_ROWS_MAX && self.large.len() < LARGE_WAITING_MAX && !*stopping {
             match queue.try_recv() {
-                Ok(Message::Job(job)) if job.rows() > BATCH_ROWS_MAX => self.large.push_back(job),
+                Ok(Message::Job(job)) if job.load().rows > BATCH_ROWS_MAX => {
+                    self.large.push_back(job)
+                }
                 Ok(Message::Job(job)) if job.take() => {
-                    rows += job.rows();
+                    rows += job.load().rows;
                     self.jobs.push(job);
                 }
                 Ok(Message::Job(_)) => {}

@@ -127,7 +127,7 @@ impl Engine {
         condition: Condition,
     ) -> Result<(), Error> {
         self.writer
-            .submit(grant, move |transaction| {
+            .submit_always(grant, move |transaction| {
                 delete(transaction, &key, &condition)
             })
             .await

@@ -176,6 +176,11 @@ impl Names {
         Ok(Self(names))
     }
 
+    /// The name of the file itself.
+    pub(super) fn file(&self) -> &Path {
+        &self.0[0].0
+    }
+
     /// The first name that names another file, or nothing, any more.
     pub(super) fn lost(&self) -> Option<&Path> {
         let lost = self.0.iter().find(|(name, expected)| {

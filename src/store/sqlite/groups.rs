@@ -65,7 +65,7 @@ impl Engine {
     pub(crate) async fn delete_group(&self, grant: Grant, id: GroupId) -> Result<(), Error> {
         let sweep_wanted = self.writer.sweep_wanted();
         self.writer
-            .submit(grant, move |transaction| {
+            .submit_always(grant, move |transaction| {
                 delete(transaction, id)?;
                 sweep_wanted.store(true, Ordering::Relaxed);
                 Ok(())

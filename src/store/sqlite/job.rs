@@ -21,13 +21,22 @@ pub(super) enum Message {
     Stop,
 }
 
+/// What a job asks of the writer.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    /// About how many rows it writes.
+    pub(super) rows: usize,
+    /// Whether it adds to the book; the rest is done however little room there is.
+    pub(super) grows: bool,
+}
+
 /// One queued write, whatever its result is.
 pub(super) trait Job: Send {
     /// Takes the job from its waiter, or says that it was withdrawn.
     fn take(&self) -> bool;
     fn grant(&self) -> &Grant;
-    /// About how many rows it writes.
-    fn rows(&self) -> usize;
+    /// What it asks of the writer.
+    fn load(&self) -> Load;
     /// Does the work and keeps its result; an error is the storage's and ends
     /// the transaction.
     fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error>;
@@ -39,7 +48,7 @@ pub(super) trait Job: Send {
 /// Work with the waiter that it is done for.
 pub(super) struct Task<T, W> {
     grant: Grant,
-    rows: usize,
+    load: Load,
     stage: Arc<AtomicU8>,
     work: Option<W>,
     outcome: Result<T, Error>,
@@ -60,13 +69,13 @@ impl<T> Waiter<T> {
 }
 
 impl<T, W> Task<T, W> {
-    /// A job in the name of `grant`, that writes about so many rows.
-    pub(super) fn new(grant: Grant, rows: usize, work: W) -> (Self, Waiter<T>) {
+    /// A job in the name of `grant`.
+    pub(super) fn new(grant: Grant, load: Load, work: W) -> (Self, Waiter<T>) {
         let (answer, outcome) = oneshot::channel();
         let stage = Arc::new(AtomicU8::new(QUEUED));
         let task = Self {
             grant,
-            rows,
+            load,
             stage: Arc::clone(&stage),
             work: Some(work),
             outcome: Err(Error::Internal),
@@ -89,8 +98,8 @@ where
         &self.grant
     }
 
-    fn rows(&self) -> usize {
-        self.rows
+    fn load(&self) -> Load {
+        self.load
     }
 
     fn perform(&mut self, transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {

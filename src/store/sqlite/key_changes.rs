@@ -40,7 +40,7 @@ impl Engine {
         terms: KeyTerms,
     ) -> Result<(ApiKey, NewSecret), Error> {
         self.writer
-            .submit(grant, move |transaction| {
+            .submit_always(grant, move |transaction| {
                 let key = create(transaction, Some(grant), &secret, terms)?;
                 Ok((key, secret))
             })
@@ -54,7 +54,7 @@ impl Engine {
         change: KeyChange,
     ) -> Result<ApiKey, Error> {
         self.writer
-            .submit(grant, move |transaction| {
+            .submit_always(grant, move |transaction| {
                 update(transaction, Some(grant), id, change)
             })
             .await
@@ -68,7 +68,7 @@ impl Engine {
         overlap: Duration,
     ) -> Result<(ApiKey, NewSecret), Error> {
         self.writer
-            .submit(grant, move |transaction| {
+            .submit_always(grant, move |transaction| {
                 let key = rotate(transaction, Some(grant), id, &secret, overlap)?;
                 Ok((key, secret))
             })
@@ -82,7 +82,7 @@ impl Engine {
         force: bool,
     ) -> Result<(), Error> {
         self.writer
-            .submit(grant, move |transaction| {
+            .submit_always(grant, move |transaction| {
                 revoke(transaction, Some(grant), id, force)
             })
             .await
@@ -90,7 +90,7 @@ impl Engine {
 
     pub(crate) async fn touch_key(&self, grant: Grant) -> Result<(), Error> {
         self.writer
-            .submit(grant, move |transaction| touch(transaction, grant.key()))
+            .submit_always(grant, move |transaction| touch(transaction, grant.key()))
             .await
     }
 }

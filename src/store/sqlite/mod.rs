@@ -28,6 +28,7 @@ mod pin;
 mod pool;
 mod readers;
 mod resolve;
+mod room;
 mod schema;
 mod sweep;
 mod transaction;

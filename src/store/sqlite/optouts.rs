@@ -24,13 +24,13 @@ impl Engine {
         msisdn: Msisdn,
     ) -> Result<Optout, Error> {
         self.writer
-            .submit(grant, move |transaction| insert(transaction, msisdn))
+            .submit_always(grant, move |transaction| insert(transaction, msisdn))
             .await
     }
 
     pub(crate) async fn delete_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<(), Error> {
         self.writer
-            .submit(grant, move |transaction| delete(transaction, &msisdn))
+            .submit_always(grant, move |transaction| delete(transaction, &msisdn))
             .await
     }
 

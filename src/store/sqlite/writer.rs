@@ -16,7 +16,8 @@ use super::checkpointer::{Checkpointer, Wal, end_on_failed_sync};
 use super::database::{self, prepared};
 use super::failure::{self, Damage, EndsProcess, Failure, classify, classify_commit};
 use super::file::Names;
-use super::job::{Job, Message, Task};
+use super::job::{Job, Load, Message, Task};
+use super::room;
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
 use super::{Database, keys, wal_mark};
@@ -37,6 +38,9 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The same once the server stops, and for the last checkpoint.
 const STOPPING_WAIT_MAX: Duration = Duration::from_millis(500);
 const LOCK_POLL: Duration = Duration::from_millis(1);
+/// How long the writer waits, where room is short, until the WAL can be emptied.
+const EMPTYING_WAIT: Duration = Duration::from_millis(500);
+const EMPTYING_POLL: Duration = Duration::from_millis(10);
 
 /// The way to the writer thread.
 pub(super) struct Writer {
@@ -107,6 +111,20 @@ impl Writer {
         self.submit_rows(grant, 1, work).await
     }
 
+    /// The same for work that is done however little room there is: what takes
+    /// something out of the book, and what keeps somebody out of it.
+    pub(super) async fn submit_always<T, W>(&self, grant: Grant, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        let load = Load {
+            rows: 1,
+            grows: false,
+        };
+        self.submit_load(grant, load, work).await
+    }
+
     /// The same for work that writes many rows.
     pub(super) async fn submit_rows<T, W>(
         &self,
@@ -118,7 +136,16 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        let (job, mut waiter) = Task::new(grant, rows, work);
+        let load = Load { rows, grows: true };
+        self.submit_load(grant, load, work).await
+    }
+
+    async fn submit_load<T, W>(&self, grant: Grant, load: Load, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        let (job, mut waiter) = Task::new(grant, load, work);
         self.queue
             .try_send(Message::Job(Box::new(job)))
             .map_err(|refused| match refused {
@@ -181,6 +208,11 @@ fn run(
             }
         }
         let writing = wal.write();
+        let is_short = is_short_of_room(connection, names, wal);
+        let demands = Demands {
+            mark_wanted: wal.mark_wanted(),
+            is_short,
+        };
         // A panic in one job's work must not end the writing for everyone.
         let written = catch_unwind(AssertUnwindSafe(|| {
             if damage.is_found() {
@@ -189,9 +221,8 @@ fn run(
             }
             let began = begin(connection, stop_wanted);
             batch.fill(queue, &mut stopping);
-            let mark_wanted = wal.mark_wanted();
-            write(connection, began, mark_wanted, &mut batch.jobs)?;
-            if mark_wanted {
+            write(connection, began, &demands, &mut batch.jobs)?;
+            if demands.mark_wanted {
                 wal.note_mark();
             }
             Ok(())
@@ -222,6 +253,35 @@ fn run(
     checkpoint(connection);
 }
 
+/// Whether there is no room for more, not even once the WAL is in the file.
+fn is_short_of_room(connection: &Connection, names: &Names, wal: &Wal) -> bool {
+    if !room::is_short(connection, names.file()) {
+        return false;
+    }
+    let begun = Instant::now();
+    // A reader of an old state is in the way for a moment, and the pin for longer.
+    while room::is_worth_emptying(names.file()) && begun.elapsed() < EMPTYING_WAIT {
+        match empty_wal(connection) {
+            Ok(true) => wal.want_mark(),
+            Ok(false) => thread::sleep(EMPTYING_POLL),
+            Err(error) => {
+                failure::log(&error, "a checkpoint failed");
+                end_on_failed_sync(&error);
+                break;
+            }
+        }
+    }
+    room::is_short(connection, names.file())
+}
+
+/// What file and disk ask of the next transaction.
+struct Demands {
+    /// It begins a WAL.
+    mark_wanted: bool,
+    /// There is no room for more.
+    is_short: bool,
+}
+
 /// Begins a transaction, waiting for one of another process.
 fn begin(connection: &Connection, stop_wanted: &AtomicBool) -> Result<(), rusqlite::Error> {
     let begun = Instant::now();
@@ -240,17 +300,22 @@ fn begin(connection: &Connection, stop_wanted: &AtomicBool) -> Result<(), rusqli
     }
 }
 
+/// Has all of the WAL go into the file, and the WAL be empty; whether nobody was in
+/// the way.
+fn empty_wal(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        Ok(!row.get::<_, bool>(0)?)
+    })
+}
+
 /// Checkpoints the WAL, so that the file alone is the whole address book.
 fn checkpoint(connection: &Connection) {
     let begun = Instant::now();
     loop {
-        let blocked = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-            row.get::<_, bool>(0)
-        });
-        match blocked {
-            Ok(false) => return,
-            Ok(true) if begun.elapsed() < STOPPING_WAIT_MAX => thread::sleep(LOCK_POLL),
-            Ok(true) => {
+        match empty_wal(connection) {
+            Ok(true) => return,
+            Ok(false) if begun.elapsed() < STOPPING_WAIT_MAX => thread::sleep(LOCK_POLL),
+            Ok(false) => {
                 log::warn!(
                     "the file is still being read: contacts stay in the -wal file, which must not be separated from it"
                 );
@@ -268,7 +333,7 @@ fn checkpoint(connection: &Connection) {
 fn write(
     connection: &Connection,
     began: Result<(), rusqlite::Error>,
-    mark_wanted: bool,
+    demands: &Demands,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), Error> {
     began.map_err(|error| {
@@ -276,7 +341,8 @@ fn write(
         classify(&error)
     })?;
     let transaction = Transaction::on(connection);
-    let performed = perform(&transaction, jobs).and_then(|()| match mark_wanted {
+    let performed = perform(&transaction, demands, jobs);
+    let performed = performed.and_then(|()| match demands.mark_wanted {
         true => wal_mark::renew(&transaction),
         false => Ok(()),
     });
@@ -294,6 +360,7 @@ fn write(
 /// again once a key was changed.
 fn perform(
     transaction: &Transaction<'_>,
+    demands: &Demands,
     batch: &mut [Box<dyn Job>],
 ) -> Result<(), rusqlite::Error> {
     let now = Moment::now();
@@ -309,6 +376,7 @@ fn perform(
             }
         };
         match job.grant().confirm(standings[at].1.as_ref(), now) {
+            Ok(()) if demands.is_short && job.load().grows => job.refuse(Error::StorageFull),
             Ok(()) => job.perform(transaction)?,
             Err(error) => job.refuse(error),
         }
