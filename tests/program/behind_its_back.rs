@@ -78,7 +78,7 @@ fn once_a_file_is_lost_nothing_is_acknowledged_and_the_process_ends() {
         assert_eq!(server.wait().code(), Some(LOST), "{how}");
         let logged = server.logged();
         assert!(
-            logged.contains("removed, renamed or replaced"),
+            logged.contains("removed, renamed, replaced or cut off"),
             "{how}: {logged}"
         );
     }
@@ -88,6 +88,17 @@ fn once_a_file_is_lost_nothing_is_acknowledged_and_the_process_ends() {
 fn a_quiet_server_notices_that_its_file_is_lost() {
     let mut server = Server::start();
     fs::remove_file(&server.database).unwrap();
+    assert_eq!(server.wait().code(), Some(LOST));
+}
+
+#[test]
+fn a_quiet_server_notices_that_its_index_is_cut_off() {
+    let mut server = Server::start();
+    let index = fs::OpenOptions::new()
+        .write(true)
+        .open(beside(&server.database, "-shm"))
+        .unwrap();
+    index.set_len(0).unwrap();
     assert_eq!(server.wait().code(), Some(LOST));
 }
 

@@ -8,10 +8,15 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 #[cfg(not(test))]
 use std::process;
+use std::thread;
+use std::time::Duration;
 
 use crate::files;
 use crate::store::OpenError;
 
+/// How often a server tries to lock its file, and how long it waits between two.
+const LOOKS_MAX: u32 = 20;
+const LOOK_POLL: Duration = Duration::from_millis(10);
 /// Bytes that a file is tried to grow by.
 const PROBE_BYTES: usize = 64 * 1024;
 /// The exit code of a server whose file was taken away.
@@ -43,7 +48,11 @@ impl KeptFile {
         if !fs::metadata(path).map_err(failed)?.is_file() {
             return Err(OpenError::NotADatabase(path.to_owned()));
         }
-        let kept = Self(ManuallyDrop::new(File::open(path).map_err(failed)?));
+        // For writing, too, where that is allowed: a file of a lower layer (overlayfs)
+        // becomes another one when it is first opened so.
+        let file = File::options().read(true).write(true).open(path);
+        let file = file.or_else(|_| File::open(path)).map_err(failed)?;
+        let kept = Self(ManuallyDrop::new(file));
         let mut header = [0; 100];
         kept.0
             .read_exact_at(&mut header, 0)
@@ -75,7 +84,17 @@ impl KeptFile {
     /// Locks the file itself, under whatever name others know it, for as long as
     /// the process lives (flock(2), which knows nothing of SQLite's locks).
     fn lock(&self, path: &Path) -> Result<(), OpenError> {
-        self.0.try_lock().map_err(|error| elsewhere(path, error))
+        let mut looks = LOOKS_MAX;
+        loop {
+            match self.0.try_lock() {
+                // A command that looks whether it is served.
+                Err(fs::TryLockError::WouldBlock) if looks > 0 => {
+                    looks -= 1;
+                    thread::sleep(LOOK_POLL);
+                }
+                locked => return locked.map_err(|error| elsewhere(path, error)),
+            }
+        }
     }
 
     /// Whether no server has it under another name than `path`: its `-wal` would be
@@ -157,7 +176,12 @@ impl NameLock {
 
 /// The names of a book that is open, and the files that they have to name: what is
 /// written to others, nobody will find.
-pub(super) struct Names([(PathBuf, Identity); 3]);
+pub(super) struct Names {
+    names: [(PathBuf, Identity); 3],
+    /// Bytes of the index, which is mapped into memory: to read what was cut off ends
+    /// the process without a word.
+    index_bytes: u64,
+}
 
 impl Names {
     /// Takes the names of a book whose WAL is open.
@@ -173,30 +197,33 @@ impl Names {
         if names[0].1 != file.identity().map_err(failed)? {
             return Err(OpenError::Replaced(path.to_owned()));
         }
-        Ok(Self(names))
+        let index_bytes = fs::metadata(&names[2].0).map_err(failed)?.len();
+        Ok(Self { names, index_bytes })
     }
 
     /// The name of the file itself.
     pub(super) fn file(&self) -> &Path {
-        &self.0[0].0
+        &self.names[0].0
     }
 
     /// The first name that names another file, or nothing, any more.
     pub(super) fn lost(&self) -> Option<&Path> {
-        let lost = self.0.iter().find(|(name, expected)| {
-            !fs::metadata(name).is_ok_and(|found| identity(&found) == *expected)
+        let lost = self.names.iter().zip([0, 0, self.index_bytes]);
+        let mut lost = lost.filter(|((name, expected), bytes_min)| {
+            !fs::metadata(name)
+                .is_ok_and(|found| identity(&found) == *expected && found.len() >= *bytes_min)
         });
-        lost.map(|(name, _)| name.as_path())
+        lost.next().map(|((name, _), _)| name.as_path())
     }
 
     /// Whether a file beside the book, as large as the largest of it, finds no room:
     /// SQLite tells a full disk from one that fails, but not a quota (`EDQUOT`) or a
     /// limit on the size of a file (`EFBIG`).
     pub(super) fn have_no_room(&self) -> bool {
-        let lengths = self.0.iter();
+        let lengths = self.names.iter();
         let lengths = lengths.filter_map(|(name, _)| Some(fs::metadata(name).ok()?.len()));
         let length = lengths.max().unwrap_or_default();
-        let written = files::create_nameless(&self.0[0].0)
+        let written = files::create_nameless(self.file())
             .and_then(|file| file.write_all_at(&[0; PROBE_BYTES], length));
         written.is_err_and(|error| {
             matches!(
@@ -211,7 +238,7 @@ impl Names {
     /// Ends the process where a name is lost, before anything more is acknowledged.
     pub(super) fn end_where_lost(&self) {
         if let Some(name) = self.lost() {
-            log::error!(file:% = name.display(); "removed, renamed or replaced while it was served: ending, what was not acknowledged is not stored");
+            log::error!(file:% = name.display(); "removed, renamed, replaced or cut off while it was served: ending, what was not acknowledged is not stored");
             // The process of a unit test is no server's.
             #[cfg(not(test))]
             process::exit(EXIT_FILE_LOST);
