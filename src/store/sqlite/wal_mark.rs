@@ -17,7 +17,7 @@ use crate::store::OpenError;
 const READ: &str = "SELECT base, mark FROM wal_marks";
 const RENEW: &str = "UPDATE wal_marks SET base = mark, mark = random()";
 const CHECK: &str = "PRAGMA integrity_check(1)";
-/// Bytes of a WAL's own header (https://sqlite.org/fileformat2.html#the_write_ahead_log).
+/// Bytes of a WAL's own header (<https://sqlite.org/fileformat2.html#the_write_ahead_log>).
 const WAL_HEADER_BYTES: u64 = 32;
 /// What of a path may stand in a URI as it is.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
