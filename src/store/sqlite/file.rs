@@ -8,12 +8,16 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 #[cfg(not(test))]
 use std::process;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::files;
+use crate::moment::Moment;
 use crate::store::OpenError;
 
+/// Milliseconds after which a file system's clock has ticked for sure.
+const TICK_MS: i64 = 50;
 /// How often a server tries to lock its file, and how long it waits between two.
 const LOOKS_MAX: u32 = 20;
 const LOOK_POLL: Duration = Duration::from_millis(10);
@@ -170,6 +174,40 @@ impl NameLock {
             Ok(()) => Ok(Self(file)),
             Err(fs::TryLockError::WouldBlock) => Err(OpenError::Served(path.to_owned())),
             Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+/// A directory as it was when all names in it were looked at.
+type Looked = (Identity, i64, i64);
+
+/// Looks at the names for one thread, at all of them only where their directory was
+/// changed since: a name is removed, renamed or replaced by a change of its directory.
+pub(super) struct NameWatch {
+    names: Arc<Names>,
+    looked: Option<Looked>,
+}
+
+impl NameWatch {
+    pub(super) fn of(names: Arc<Names>) -> Self {
+        Self {
+            names,
+            looked: None,
+        }
+    }
+
+    /// As [`Names::end_where_lost`].
+    pub(super) fn end_where_lost(&mut self) {
+        let found = fs::metadata(files::directory_of(self.names.file())).ok();
+        let found = found.map(|found| (identity(&found), found.mtime(), found.mtime_nsec()));
+        if found.is_none() || found != self.looked {
+            self.names.end_where_lost();
+            // The clock of a file system ticks: what changed a moment ago may change
+            // once more within the same tick.
+            self.looked = found.filter(|(_, seconds, nanos)| {
+                let millis = seconds.saturating_mul(1000) + nanos / 1_000_000;
+                (TICK_MS..).contains(&(Moment::now().millis() - millis))
+            });
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rustix::fs::statvfs;
@@ -12,14 +13,36 @@ use crate::files;
 
 /// Bytes beside those of the WAL that are left for deletes, revocations and the like.
 const LEFT_BYTES_MIN: u64 = 8 * 1024 * 1024;
+/// How long room that was there is taken to be there: some megabytes are written then.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// Bytes of a WAL that is emptied where room is short.
 const EMPTIED_BYTES_MIN: u64 = 1024 * 1024;
 const FREE_PAGES: &str =
     "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
 
-/// Whether there is no room for more. Free pages of the file count as room. A file
-/// system that does not say counts as one with room: SQLite will hear of it.
-pub(super) fn is_short(connection: &Connection, path: &Path) -> bool {
+/// What is known of the room on the disk.
+#[derive(Default)]
+pub(super) struct Room {
+    /// When there was enough.
+    enough_at: Option<Instant>,
+}
+
+impl Room {
+    /// Whether there is no room for more; there is while there was a moment ago. Free
+    /// pages of the file count as room. A file system that does not say counts as one
+    /// with room: SQLite will hear of it.
+    pub(super) fn is_short(&mut self, connection: &Connection, path: &Path) -> bool {
+        let is_known = |at: Instant| at.elapsed() < LOOK_AFTER;
+        if self.enough_at.is_some_and(is_known) {
+            return false;
+        }
+        let is_short = is_short(connection, path);
+        self.enough_at = (!is_short).then(Instant::now);
+        is_short
+    }
+}
+
+fn is_short(connection: &Connection, path: &Path) -> bool {
     let Ok(system) = statvfs(path) else {
         return false;
     };

@@ -2,6 +2,7 @@
 //! commit, then answers all. It turns the syncs of many clients into one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,9 +16,9 @@ use super::batch::Batch;
 use super::checkpointer::{Checkpointer, Wal, end_on_failed_sync};
 use super::database::{self, prepared};
 use super::failure::{self, Damage, EndsProcess, Failure, classify, classify_commit};
-use super::file::Names;
+use super::file::{NameWatch, Names};
 use super::job::{Job, Load, Message, Task};
-use super::room;
+use super::room::{self, Room};
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
 use super::{Database, keys, wal_mark};
@@ -187,7 +188,7 @@ impl Writer {
 
 fn run(
     connection: &Connection,
-    names: &Names,
+    names: &Arc<Names>,
     damage: &Damage,
     queue: &Receiver<Message>,
     wal: &Wal,
@@ -196,6 +197,8 @@ fn run(
 ) {
     let mut batch = Batch::default();
     let mut stopping = false;
+    let mut room = Room::default();
+    let mut watch = NameWatch::of(Arc::clone(names));
     let _ends_process = EndsProcess;
     while !stopping || batch.waits() {
         if batch.waits() {
@@ -208,7 +211,7 @@ fn run(
             }
         }
         let writing = wal.write();
-        let is_short = is_short_of_room(connection, names, wal);
+        let is_short = is_short_of_room(connection, &mut room, names.file(), wal);
         let demands = Demands {
             mark_wanted: wal.mark_wanted(),
             is_short,
@@ -237,7 +240,7 @@ fn run(
             failure::log(&error, "a rollback failed");
         }
         drop(writing);
-        names.end_where_lost();
+        watch.end_where_lost();
         let mut batch_error = batch_error.err();
         if batch_error == Some(Error::StorageFailed) && names.have_no_room() {
             batch_error = Some(Error::StorageFull);
@@ -254,13 +257,13 @@ fn run(
 }
 
 /// Whether there is no room for more, not even once the WAL is in the file.
-fn is_short_of_room(connection: &Connection, names: &Names, wal: &Wal) -> bool {
-    if !room::is_short(connection, names.file()) {
+fn is_short_of_room(connection: &Connection, room: &mut Room, path: &Path, wal: &Wal) -> bool {
+    if !room.is_short(connection, path) {
         return false;
     }
     let begun = Instant::now();
     // A reader of an old state is in the way for a moment, and the pin for longer.
-    while room::is_worth_emptying(names.file()) && begun.elapsed() < EMPTYING_WAIT {
+    while room::is_worth_emptying(path) && begun.elapsed() < EMPTYING_WAIT {
         match empty_wal(connection) {
             Ok(true) => wal.want_mark(),
             Ok(false) => thread::sleep(EMPTYING_POLL),
@@ -271,7 +274,7 @@ fn is_short_of_room(connection: &Connection, names: &Names, wal: &Wal) -> bool {
             }
         }
     }
-    room::is_short(connection, names.file())
+    room.is_short(connection, path)
 }
 
 /// What file and disk ask of the next transaction.
