@@ -372,3 +372,19 @@ fn a_flipped_bit_in_the_wal_is_said_and_counted_and_the_wal_is_kept() {
     let server = Server::start_on(&database);
     assert!(!server.logged().contains(lost));
 }
+
+#[test]
+fn a_use_that_was_written_down_by_a_clock_ahead_is_written_down_anew() {
+    let server = Server::start();
+    let key = server.key(&["read:Contacts"]);
+    let ahead_ms = Moment::now().millis() + 2 * 24 * 60 * 60 * 1000;
+    let file = server.open_file();
+    file.execute("UPDATE api_keys SET last_used_on = ?1", [ahead_ms])
+        .unwrap();
+    assert_eq!(server.call("GET", "/contacts").key(&key).send().status, 200);
+    until(|| {
+        let last = "SELECT last_used_on FROM api_keys";
+        let last_ms: i64 = file.query_row(last, [], |row| row.get(0)).unwrap();
+        (last_ms < ahead_ms).then_some(())
+    });
+}

@@ -175,10 +175,12 @@ impl State {
 
     /// Has the use of a key written down, at most once a minute.
     fn note_use(&self, credential: &Credential, address: IpAddr, now: Moment) {
-        let known = credential
-            .last_used_on
-            .and_then(|last| last.checked_add(LAST_USE_AGE_MAX));
-        if known.is_some_and(|until| now < until) {
+        // A use in the future is one of a clock that was ahead.
+        let is_known = credential.last_used_on.is_some_and(|last| {
+            let until = last.checked_add(LAST_USE_AGE_MAX);
+            last <= now && until.is_some_and(|until| now < until)
+        });
+        if is_known {
             return;
         }
         if !self.uses.take(credential.id, ONCE_A_MINUTE, now).taken {
