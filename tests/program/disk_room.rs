@@ -108,7 +108,7 @@ fn a_disk_that_the_book_filled_is_freed_through_it() {
         server = Server::start_on(&database);
         assert_eq!(server.stored(), i64::try_from(filled).unwrap());
     }
-    for number in 0..100 {
+    for number in 0..200 {
         delete(&server, &key, number);
     }
     // What the deleted ones had is room for others.

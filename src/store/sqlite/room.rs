@@ -16,7 +16,7 @@ const LEFT_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// How long room that was there is taken to be there: some megabytes are written then.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// Bytes of a WAL that is emptied where room is short.
-const EMPTIED_BYTES_MIN: u64 = 1024 * 1024;
+const EMPTIED_BYTES_MIN: u64 = 128 * 1024;
 const FREE_PAGES: &str =
     "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
 
