@@ -7,7 +7,7 @@ use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Two arenas for all threads; what is as large is given back once it is freed.
+/// Two arenas for all threads; blocks of 256 KiB and more are given back once freed.
 const SETTINGS: [(&str, &str); 2] = [
     ("MALLOC_ARENA_MAX", "2"),
     ("MALLOC_MMAP_THRESHOLD_", "262144"),

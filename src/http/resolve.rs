@@ -8,7 +8,6 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::gate::auth::{Allowed, ReadContacts};
-use super::gate::observe::Repeatable;
 use super::wire::body::JsonBody;
 use super::wire::counted::CountedJson;
 use super::wire::envelope::{self, Refusal};
@@ -39,9 +38,7 @@ pub(super) async fn resolve(
     };
     let store = allowed.store();
     let answer = store.resolve(allowed.grant(), recipients, template, answer, Answer::add);
-    let mut answer = answer.await?.finish()?;
-    answer.extensions_mut().insert(Repeatable);
-    Ok(answer)
+    Ok(answer.await?.finish()?)
 }
 
 fn parse(body: &ResolveBody) -> Result<(Vec<Recipient>, Option<Template>), Invalid> {

@@ -36,8 +36,6 @@ const REQUEST_ID_CHARACTERS_MAX: usize = 64;
 
 /// Stands in a response's extensions where its body is read from the disk.
 pub(crate) struct OnDisk;
-/// Stands in a response's extensions where nothing was stored for it.
-pub(crate) struct Repeatable;
 
 /// Stands in a request's extensions once its body was read to the end.
 pub(crate) struct BodyRead;
@@ -136,8 +134,7 @@ fn hold(
         return Ok(None);
     };
     let key = admitted.credential.id;
-    let is_read =
-        request.method().is_safe() || response.response().extensions().contains::<Repeatable>();
+    let is_read = request.method().is_safe();
     match state.answers().take(key, bytes) {
         Some(held) => Ok(Some(held)),
         None if is_read => Err(Error::AnswersWaiting.into()),

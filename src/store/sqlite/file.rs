@@ -276,7 +276,7 @@ impl Names {
     /// Ends the process where a name is lost, before anything more is acknowledged.
     pub(super) fn end_where_lost(&self) {
         if let Some(name) = self.lost() {
-            log::error!(file:% = name.display(); "removed, renamed, replaced or cut off while it was served: ending, what was not acknowledged is not stored");
+            log::error!(file:% = name.display(); "removed, renamed, replaced or cut off while it was served: ending, what was not acknowledged may be in the file that was lost");
             // The process of a unit test is no server's.
             #[cfg(not(test))]
             process::exit(EXIT_FILE_LOST);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::checkpointer::Wal;
-use super::failure::{self, classify};
+use super::failure::{self, Damage, classify};
 use crate::error::Error;
 
 const SOME_DELETED: &str = "SELECT id FROM groups WHERE deleted_on IS NOT NULL LIMIT 1";
@@ -28,14 +28,16 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Sweeper {
     /// Whether there may be something to sweep; set where a group is deleted.
     wanted: Arc<AtomicBool>,
+    damage: Damage,
     paused_until: Option<Instant>,
 }
 
 impl Sweeper {
-    /// Sweeps whenever `wanted` is set.
-    pub(super) fn new(wanted: Arc<AtomicBool>) -> Self {
+    /// Sweeps whenever `wanted` is set, but not in a file that is damaged.
+    pub(super) fn new(wanted: Arc<AtomicBool>, damage: Damage) -> Self {
         Self {
             wanted,
+            damage,
             paused_until: None,
         }
     }
@@ -64,7 +66,8 @@ impl Sweeper {
     /// Takes a step, where there may be something to sweep and it is not paused; how
     /// long to wait for the next one.
     pub(super) fn sweep_some(&mut self, connection: &Connection, wal: &Wal) -> Option<Duration> {
-        self.wanted.load(Ordering::Relaxed).then(|| {
+        let wanted = self.wanted.load(Ordering::Relaxed) && !self.damage.is_found();
+        wanted.then(|| {
             self.pause_left()
                 .unwrap_or_else(|| self.step(connection, wal))
         })
@@ -90,7 +93,7 @@ impl Sweeper {
         match swept {
             Ok(more) => self.wanted.store(more, Ordering::Relaxed),
             Err(error) => {
-                if classify(&error) != Error::Busy {
+                if self.damage.note(classify(&error)) != Error::Busy {
                     failure::log(&error, "what a deleted group left behind is not swept");
                 }
                 self.paused_until = Some(Instant::now() + PAUSE);

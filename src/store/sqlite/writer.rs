@@ -80,7 +80,7 @@ impl Writer {
             .name("writer".to_owned())
             .spawn({
                 let stopping = Arc::clone(&stopping);
-                let sweeper = Sweeper::new(Arc::clone(&sweep_wanted));
+                let sweeper = Sweeper::new(Arc::clone(&sweep_wanted), damage.clone());
                 move || {
                     run(
                         &connection,
