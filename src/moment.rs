@@ -56,13 +56,16 @@ impl Moment {
         let millis = at.map_or(0, |_| self.0.rem_euclid(1000) as u32);
         let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let mut text = MomentText(*b"0000-00-00T00:00:00.000Z");
-        text.put::<4>(0, at.year().unsigned_abs());
-        text.put::<2>(5, u8::from(at.month()).into());
-        text.put::<2>(8, at.day().into());
-        text.put::<2>(11, at.hour().into());
-        text.put::<2>(14, at.minute().into());
-        text.put::<2>(17, at.second().into());
-        text.put::<3>(20, millis);
+        let year = at.year().unsigned_abs();
+        text.put(0, (year / 100) as u8);
+        text.put(2, (year % 100) as u8);
+        text.put(5, at.month().into());
+        text.put(8, at.day());
+        text.put(11, at.hour());
+        text.put(14, at.minute());
+        text.put(17, at.second());
+        text.put(20, (millis / 10) as u8);
+        text.0[22] += (millis % 10) as u8;
         text
     }
 
@@ -86,11 +89,10 @@ impl MomentText {
         &self.0
     }
 
-    fn put<const DIGITS: usize>(&mut self, at: usize, mut number: u32) {
-        for place in (at..at + DIGITS).rev() {
-            self.0[place] = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
+    /// Writes a number below 100 with two digits.
+    fn put(&mut self, at: usize, number: u8) {
+        self.0[at] = b'0' + number / 10;
+        self.0[at + 1] = b'0' + number % 10;
     }
 }
 

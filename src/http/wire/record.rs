@@ -72,7 +72,20 @@ fn write_name(json: &mut Vec<u8>, contact: &ContactView<'_>) {
     json.extend_from_slice(b"{\"id\":\"");
     json.extend_from_slice(contact.id.to_text().as_bytes());
     json.extend_from_slice(b"\",\"alias\":");
-    write_json(json, contact.alias);
+    write_text(json, contact.alias);
+}
+
+/// Writes a text, which seldom has anything to escape (RFC 8259, section 7). It looks at
+/// every byte, so that it looks at many at once.
+fn write_text(json: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: u8| (byte >= b' ') & (byte != b'"') & (byte != b'\\');
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+    } else {
+        write_json(json, text);
+    }
 }
 
 fn write_json(json: &mut Vec<u8>, value: impl Serialize) {
