@@ -3,7 +3,7 @@
 -- "abk1" in ASCII, at byte 68 of the file: whose file this is.
 PRAGMA application_id = 1633839921;
 -- At byte 60 of the file: which schema. A newer one is refused untouched.
-PRAGMA user_version = 6;
+PRAGMA user_version = 7;
 
 CREATE TABLE contacts (
     -- UUID version 7: its first 48 bits are the millisecond of creation, so new
@@ -16,7 +16,10 @@ CREATE TABLE contacts (
     -- Compact JSON object, members in the order that came, numbers to the digit.
     meta TEXT NOT NULL CHECK (length(CAST(meta AS BLOB)) BETWEEN 2 AND 16384),
     -- Milliseconds since 1970, UTC.
-    updated_on INTEGER NOT NULL
+    updated_on INTEGER NOT NULL,
+    -- Of all the others (store/sqlite/checksum.rs): a flipped bit is told when the row
+    -- is read. 0 is none, for rows that are written by hand.
+    checksum INTEGER NOT NULL DEFAULT 0
 -- The row lives in the tree of its id: a tree and a write less for each contact.
 ) STRICT, WITHOUT ROWID;
 

@@ -163,12 +163,17 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Whether it holds for every state, and for no contact.
+    pub fn is_none(&self) -> bool {
+        self.only_from.is_none() && self.not_from.is_none()
+    }
+
     /// Holds the condition against a contact as it is, if it is.
     ///
     /// # Errors
     /// `ConditionFailed`.
     pub fn check(&self, current: Option<&FullContact>) -> Result<(), Error> {
-        if self.only_from.is_none() && self.not_from.is_none() {
+        if self.is_none() {
             return Ok(());
         }
         let version = current.map(Version::of);

@@ -126,6 +126,9 @@ pub enum Error {
     /// The file holds what no address book does; the log says more.
     #[error("The address book is damaged, nothing was stored")]
     Damaged,
+    /// A row is not what was stored, by its checksum; the others are.
+    #[error("A contact that this needs is damaged, nothing was stored")]
+    RowDamaged,
     /// The disk is full; nothing was stored.
     #[error("The disk is full, nothing was stored")]
     StorageFull,
@@ -175,6 +178,7 @@ impl Error {
             | Self::NoRoomForExport
             | Self::StorageUnreadable
             | Self::Damaged
+            | Self::RowDamaged
             | Self::StorageFull
             | Self::Internal => None,
         }

@@ -17,8 +17,7 @@ use crate::stats::{median, spread};
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// Rows of one transaction.
 const BATCHES: [u64; 5] = [1, 4, 16, 64, 256];
-const INSERT: &str =
-    "INSERT INTO contacts (id, alias, msisdn, meta, updated_on) VALUES (?1, ?2, ?3, ?4, ?5)";
+const INSERT: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on, checksum) VALUES (?1, ?2, ?3, ?4, ?5, -1)";
 /// As every transaction of the product that adds contacts.
 const ADD_COUNT: &str = "UPDATE counters SET value = value + ?1 WHERE name = 'contacts'";
 

@@ -13,6 +13,11 @@ use uuid::Builder;
 
 use crate::Outcome;
 
+/// The product's own.
+#[expect(dead_code, reason = "only rows are written here")]
+#[path = "../../src/store/sqlite/checksum.rs"]
+mod checksum;
+
 /// Samples of a book that requests draw from, spread evenly over it.
 const SAMPLES_MAX: u64 = 50_000;
 /// The millisecond of the first contact, in September 2026; one more for each.
@@ -28,6 +33,10 @@ const PERMISSIONS: [&str; 4] = [
 ];
 const INSERT: &str =
     "INSERT INTO contacts (id, alias, msisdn, meta, updated_on) VALUES (?1, ?2, ?3, ?4, ?5)";
+const CHECKSUMS: &str =
+    "UPDATE contacts SET checksum = contact_checksum(id, alias, msisdn, meta, updated_on)";
+const HAS_CHECKSUMS: &str =
+    "SELECT count(*) FROM pragma_table_info('contacts') WHERE name = 'checksum'";
 const SET_COUNT: &str = "UPDATE counters SET value = ?1 WHERE name = 'contacts'";
 
 /// A filled address book, its key and its samples; never served itself.
@@ -187,6 +196,11 @@ fn fill(book: &Path, contacts: u64, seed: &Seed) -> Outcome<()> {
                 writeln!(ids, "{id}")?;
             }
         }
+    }
+    // Books of an older server have none.
+    if transaction.query_row(HAS_CHECKSUMS, [], |row| row.get(0))? {
+        checksum::add_function(&transaction)?;
+        transaction.execute(CHECKSUMS, [])?;
     }
     transaction.execute(SET_COUNT, [contacts as i64])?;
     transaction.commit()?;

@@ -101,10 +101,10 @@ impl Store {
         }
     }
 
-    /// How many WALs were found, since the process began, of which commits were lost.
-    pub fn broken_wals(&self) -> u64 {
+    /// The damage that was found since the process began.
+    pub fn damage(&self) -> FoundDamage {
         match self {
-            Self::Sqlite(engine) => engine.broken_wals(),
+            Self::Sqlite(engine) => engine.damage(),
         }
     }
 
@@ -117,6 +117,15 @@ impl Store {
             Self::Sqlite(engine) => engine.snapshot().map(Snapshot::Sqlite),
         }
     }
+}
+
+/// Damage that was found since the process began.
+#[derive(Clone, Copy, Debug)]
+pub struct FoundDamage {
+    /// WALs of which commits were lost.
+    pub broken_wals: u64,
+    /// Rows that were read, as often as they were, and are not what was stored.
+    pub damaged_rows: u64,
 }
 
 operations! { Snapshot:

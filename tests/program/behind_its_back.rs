@@ -2,14 +2,20 @@
 //! served twice, and a clock that goes back. Nothing acknowledged is lost.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use addressbook::moment::Moment;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, make_key, program, run, until};
+use crate::harness::{PERMISSIONS, Server, make_key, program, run, until};
 
 const LOST: i32 = 4;
+/// Longer than the clock of a file system needs to tell two changes apart.
+const SETTLED: Duration = Duration::from_millis(200);
 
 fn beside(database: &Path, end: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
@@ -21,11 +27,21 @@ fn contact(number: usize) -> String {
     json!({"alias": number.to_string(), "msisdn": "15550000000"}).to_string()
 }
 
-/// Starts a server that is expected to refuse, and returns what it said.
+/// Starts a server that is expected to refuse, and returns what it said; one that serves
+/// after all fails at once.
 fn refused(database: &Path) -> String {
     let mut command = program();
     command.args(["serve", "--listen", "127.0.0.1:0", "--database"]);
-    let output = command.arg(database).output().unwrap();
+    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = pipes.arg(database).spawn().unwrap();
+    let mut line = String::new();
+    let stdout = server.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        server.kill().unwrap();
+    }
+    assert_eq!(line, "", "it serves");
+    let output = server.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
 }
@@ -67,11 +83,14 @@ fn once_a_file_is_lost_nothing_is_acknowledged_and_the_process_ends() {
         let key = make_key(&database, &["create:Contacts"], &[]);
         let mut server = Server::start_on(&database);
         assert_eq!(server.create(&key, contact(0)).status, 200, "{how}");
+        // What the server knows of an unchanged directory, it may remember.
+        thread::sleep(SETTLED);
+        assert_eq!(server.create(&key, contact(1)).status, 200, "{how}");
         lose(&database);
         let after = server
             .call("POST", "/contacts")
             .key(&key)
-            .json(contact(1))
+            .json(contact(2))
             .try_send();
         let answered = after.map(|reply| reply.status);
         assert!(!matches!(answered, Ok(200)), "{how}: acknowledged");
@@ -203,7 +222,10 @@ fn a_cursor_misses_nothing_after_a_start_in_the_past() {
     let id = (u128::try_from(ahead_ms).unwrap() << 80) | (7 << 76) | (2 << 62);
     rusqlite::Connection::open(&database)
         .unwrap()
-        .execute("UPDATE contacts SET id = ?1", [id.to_be_bytes()])
+        .execute(
+            "UPDATE contacts SET id = ?1, checksum = 0",
+            [id.to_be_bytes()],
+        )
         .unwrap();
     let server = Server::start_on(&database);
     let page = |cursor: &str| {
@@ -270,6 +292,74 @@ fn a_damaged_file_is_no_reason_to_try_again_and_is_not_written_to() {
         );
     }
     assert!(server.logged().contains("nothing more is written"));
+}
+
+#[test]
+fn a_flipped_bit_in_a_row_is_told_where_it_is_read_and_nowhere_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let key = make_key(&database, &PERMISSIONS, &[]);
+    let mut server = Server::start_on(&database);
+    let mut ids = Vec::new();
+    let fields = [
+        ("an-alias", "15550000001", "a"),
+        ("b", "15550009999", "b"),
+        ("c", "15550000003", "a-meta"),
+        ("whole", "15550000004", "d"),
+    ];
+    for (alias, msisdn, text) in fields {
+        let body = json!({"alias": alias, "msisdn": msisdn, "meta": {"m": text}});
+        let created = server.create(&key, body.to_string());
+        ids.push(created.json()["record"]["id"].as_str().unwrap().to_owned());
+    }
+    server.stop();
+    let mut bytes = fs::read(&database).unwrap();
+    // Of each the row itself, in front of what stands behind it there; no index.
+    for (row, flipped) in [
+        ("an-alias15550000001", 0),
+        ("b15550009999{", 11),
+        ("{\"m\":\"a-meta\"}", 8),
+    ] {
+        let found = bytes.windows(row.len());
+        let found = found.enumerate().filter(|(_, at)| *at == row.as_bytes());
+        let found: Vec<usize> = found.map(|(at, _)| at).collect();
+        assert_eq!(found.len(), 1, "{row}");
+        bytes[found[0] + flipped] ^= 1;
+    }
+    fs::write(&database, bytes).unwrap();
+    let server = Server::start_on(&database);
+    let call = |method: &str, path: &str| server.call(method, path).key(&key).send();
+    let damaged = "A contact that this needs is damaged, nothing was stored";
+    for id in &ids[..3] {
+        let read = call("GET", &format!("/addressbook/contacts/{id}"));
+        assert_eq!((read.status, read.message().as_str()), (500, damaged));
+    }
+    for path in [
+        "/contacts",
+        "/contacts?include=meta",
+        "/addressbook/contacts/export",
+    ] {
+        let read = call("GET", path);
+        assert_eq!(
+            (read.status, read.message().as_str()),
+            (500, damaged),
+            "{path}"
+        );
+    }
+    let patched = server.call("PATCH", &format!("/addressbook/contacts/{}", ids[2]));
+    let patched = patched.key(&key).json(r#"{"msisdn":"15550000009"}"#).send();
+    assert_eq!((patched.status, patched.message().as_str()), (500, damaged));
+    let metrics = server.call("GET", "/metrics").send().body;
+    let counted = metrics.contains("addressbook_damaged_rows_total 7\n");
+    assert!(counted, "{metrics}");
+    assert!(server.logged().contains("a row is damaged"));
+    // The others are read and written, and the damaged one can be taken away.
+    let whole = call("GET", &format!("/addressbook/contacts/{}", ids[3]));
+    assert_eq!(whole.status, 200);
+    assert_eq!(server.create(&key, contact(5)).status, 200);
+    let deleted = call("DELETE", &format!("/addressbook/contacts/{}", ids[2]));
+    assert_eq!(deleted.status, 200, "{}", deleted.body);
+    assert_eq!(server.stored(), 4);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use crate::store::FoundDamage;
+
 /// Where the check of a key ended; each costs more than the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub(crate) enum Stage {
@@ -58,13 +60,15 @@ impl Metrics {
         self.key_checks.get_or_create(&Labels { stage }).get()
     }
 
-    /// Writes all of them out, and how many WALs were found with lost commits.
-    pub(crate) fn to_text(&self, broken_wals: u64) -> Result<String, std::fmt::Error> {
+    /// Writes all of them out, and the damage that was found.
+    pub(crate) fn to_text(&self, damage: FoundDamage) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("addressbook");
         let help = "Checks of API keys by where they ended";
         registry.register("key_checks", help, self.key_checks.clone());
         let help = "WALs of which acknowledged writes were lost to damage";
-        registry.register("broken_wals", help, ConstCounter::new(broken_wals));
+        registry.register("broken_wals", help, ConstCounter::new(damage.broken_wals));
+        let help = "Reads of rows that are not what was stored";
+        registry.register("damaged_rows", help, ConstCounter::new(damage.damaged_rows));
         let mut written = String::new();
         text::encode(&mut written, &registry)?;
         Ok(written)

@@ -79,7 +79,7 @@ impl State {
     /// # Errors
     /// `Internal`.
     pub(crate) fn metrics_text(&self) -> Result<String, Error> {
-        let text = self.metrics.to_text(self.store.broken_wals());
+        let text = self.metrics.to_text(self.store.damage());
         text.map_err(|_| Error::Internal)
     }
 

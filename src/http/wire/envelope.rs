@@ -192,7 +192,7 @@ impl Refusal {
                 Error::StorageFull | Error::NoRoomForExport => {
                     (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorageError")
                 }
-                Error::Internal | Error::Damaged => {
+                Error::Internal | Error::Damaged | Error::RowDamaged => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")
                 }
             },

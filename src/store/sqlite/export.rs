@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::task::spawn_blocking;
 
+use super::list::{SELECT_WITH_META, view};
 use super::transaction::Counter;
 use super::{Database, Engine, failure};
 use crate::error::Error;
@@ -24,7 +25,7 @@ pub(super) const SPOOLS_MAX: usize = 32;
 pub(super) const SPOOLS_OF_KEY_MAX: usize = 16;
 
 const METAS: &str = "SELECT meta FROM contacts ORDER BY id";
-const CONTACTS: &str = "SELECT alias, msisdn, meta FROM contacts ORDER BY id";
+const CONTACTS: &str = " FROM contacts ORDER BY id";
 
 impl Engine {
     pub(crate) fn spool_permit(&self, grant: Grant) -> Result<Permit, Error> {
@@ -83,20 +84,22 @@ fn hand_over<W: Write>(
         while file.wants_metas()
             && let Some(row) = rows.next().map_err(unreadable)?
         {
-            file.survey(text(row, 0)?)?;
+            let meta = row.get_ref(0).and_then(|meta| Ok(meta.as_str()?));
+            file.survey(meta.map_err(unreadable)?)?;
         }
     }
-    let mut statement = transaction.prepare_cached(CONTACTS).map_err(unreadable)?;
+    let contacts = format!("{SELECT_WITH_META}{CONTACTS}");
+    let mut statement = transaction.prepare_cached(&contacts).map_err(unreadable)?;
     let mut rows = statement.query([]).map_err(unreadable)?;
     while let Some(row) = rows.next().map_err(unreadable)? {
-        file.write(text(row, 0)?, text(row, 1)?, text(row, 2)?)?;
+        let contact = view(row, true).map_err(unreadable)?;
+        file.write(
+            contact.alias,
+            contact.msisdn,
+            contact.meta.unwrap_or_default(),
+        )?;
     }
     file.finish()
-}
-
-fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, ExportError> {
-    let value = row.get_ref(column).map_err(unreadable)?;
-    value.as_str().map_err(|error| unreadable(error.into()))
 }
 
 fn unreadable(error: rusqlite::Error) -> ExportError {

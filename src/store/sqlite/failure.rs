@@ -3,7 +3,7 @@
 
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use rusqlite::ffi;
@@ -32,7 +32,10 @@ impl From<Error> for Failure {
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Storage(error)
+        match is_of_damaged_row(&error) {
+            true => Self::Refused(Error::RowDamaged),
+            false => Self::Storage(error),
+        }
     }
 }
 
@@ -41,8 +44,36 @@ pub(super) fn code(error: &rusqlite::Error) -> i32 {
     error.sqlite_error().map_or(0, |error| error.extended_code)
 }
 
+/// Rows that were read and are not what was stored, since the process began.
+static DAMAGED_ROWS: AtomicU64 = AtomicU64::new(0);
+
+/// Whether a row was found, but not as what was stored: the file can be read, and its
+/// other rows are what they were. Counted and logged.
+pub(super) fn is_of_damaged_row(error: &rusqlite::Error) -> bool {
+    let is = matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..)
+    );
+    if is {
+        DAMAGED_ROWS.fetch_add(1, Ordering::Relaxed);
+        log::error!(error:% = error; "a row is damaged");
+    }
+    is
+}
+
+/// How many damaged rows were read since the process began.
+pub(super) fn damaged_rows() -> u64 {
+    DAMAGED_ROWS.load(Ordering::Relaxed)
+}
+
 /// What a storage failure before the commit means to whoever waits for it.
 pub(super) fn classify(error: &rusqlite::Error) -> Error {
+    if is_of_damaged_row(error) {
+        return Error::RowDamaged;
+    }
     // The low byte of an extended code is its primary code: https://sqlite.org/rescode.html
     match code(error) & 0xff {
         ffi::SQLITE_FULL => Error::StorageFull,
@@ -61,7 +92,7 @@ pub(super) fn classify(error: &rusqlite::Error) -> Error {
 pub(super) fn unreadable(error: &rusqlite::Error, event: &str) -> Error {
     log(error, event);
     match classify(error) {
-        Error::Damaged => Error::Damaged,
+        damaged @ (Error::Damaged | Error::RowDamaged) => damaged,
         _ => Error::StorageUnreadable,
     }
 }

@@ -23,8 +23,8 @@ use crate::permits::Permit;
 /// Pages of 4 KiB that a dry run may take on the disk: 8 GiB.
 const SCRATCH_PAGES_MAX: u32 = 2 * 1024 * 1024;
 
-const COPY: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
-    VALUES (?1, ?2, ?3, ?4, ?5)
+const COPY: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on, checksum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     -- One that was renamed meanwhile is there already.
     ON CONFLICT (id) DO NOTHING";
 

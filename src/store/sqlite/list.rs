@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use super::transaction::Counter;
-use super::{Snapshot, groups};
+use super::{Snapshot, checksum, groups};
 use crate::contact::{ContactId, ContactView};
 use crate::error::Error;
 use crate::group::{Group, GroupId};
@@ -16,8 +16,8 @@ use crate::key::Grant;
 use crate::meta::has_member;
 use crate::selection::{Filter, Listed, Page, Position, Selection, Sort, SortField};
 
-const SELECT: &str = "SELECT id, alias, msisdn";
-const SELECT_WITH_META: &str = "SELECT id, alias, msisdn, meta";
+const SELECT: &str = "SELECT id, alias, msisdn, checksum";
+pub(super) const SELECT_WITH_META: &str = "SELECT id, alias, msisdn, checksum, meta, updated_on";
 const COUNT: &str = "SELECT count(*)";
 
 const CONTACTS: &str = " FROM contacts";
@@ -212,16 +212,23 @@ fn page<C>(
     Ok((collected, last.filter(|_| more)))
 }
 
-fn view<'r>(row: &'r Row<'_>, with_meta: bool) -> Result<ContactView<'r>, rusqlite::Error> {
+pub(super) fn view<'r>(
+    row: &'r Row<'_>,
+    with_meta: bool,
+) -> Result<ContactView<'r>, rusqlite::Error> {
+    let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
+    let (id, alias, msisdn) = (row.get(0)?, text(1)?, text(2)?);
+    let checksum = row.get(3)?;
+    checksum::check_head(checksum, &id, alias, msisdn)?;
+    let meta = if with_meta { Some(text(4)?) } else { None };
+    if let Some(meta) = meta {
+        checksum::check_rest(checksum, meta, row.get(5)?)?;
+    }
     Ok(ContactView {
-        id: ContactId::from_uuid(Uuid::from_bytes(row.get(0)?)),
-        alias: row.get_ref(1)?.as_str()?,
-        msisdn: row.get_ref(2)?.as_str()?,
-        meta: if with_meta {
-            Some(row.get_ref(3)?.as_str()?)
-        } else {
-            None
-        },
+        id: ContactId::from_uuid(Uuid::from_bytes(id)),
+        alias,
+        msisdn,
+        meta,
     })
 }
 

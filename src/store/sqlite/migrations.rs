@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::checksum;
 use super::file::{SCHEMA_VERSION, ServerLock};
 use crate::files;
 use crate::store::OpenError;
@@ -18,6 +19,7 @@ const STEPS: [&str; SCHEMA_VERSION as usize] = [
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
 ];
 
 /// Runs the steps that `connection`'s file lacks, each in a transaction of its
@@ -50,6 +52,7 @@ pub(super) fn run(
 fn take_step(connection: &Connection, step: u32) -> Result<(), rusqlite::Error> {
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    checksum::add_function(connection)?;
     transaction.execute_batch(STEPS[step as usize])?;
     transaction.pragma_update(None, "user_version", step + 1)?;
     transaction.commit()
@@ -128,6 +131,20 @@ mod tests {
         let path = Path::new("memory");
         assert_eq!(version(&whole, path).expect("read"), SCHEMA_VERSION);
         assert_eq!(version(&stepped, path).expect("read"), SCHEMA_VERSION);
+    }
+
+    #[test]
+    fn contacts_have_checksums_from_schema_7_on() {
+        let book = in_memory(6).expect("the steps");
+        let filled = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
+            VALUES (zeroblob(16), 'a', '15550000000', '{}', -1)";
+        book.execute_batch(filled).expect("filled");
+        take_step(&book, 6).expect("the step");
+        let stored = "SELECT checksum FROM contacts";
+        let stored: i64 = book
+            .query_row(stored, [], |row| row.get(0))
+            .expect("queried");
+        assert_eq!(stored, checksum::of(&[0; 16], "a", "15550000000", "{}", -1));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod audit;
 mod batch;
 mod bulk;
 mod checkpointer;
+mod checksum;
 mod contacts;
 mod database;
 mod export;
@@ -46,7 +47,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::OpenError;
+use super::{FoundDamage, OpenError};
 use crate::error::Error;
 use crate::files;
 use crate::permits::SharedPermits;
@@ -98,8 +99,11 @@ impl Engine {
     }
 
     /// How many WALs this process found of which commits were lost.
-    pub(crate) fn broken_wals(&self) -> u64 {
-        self.broken_wals
+    pub(crate) fn damage(&self) -> FoundDamage {
+        FoundDamage {
+            broken_wals: self.broken_wals,
+            damaged_rows: failure::damaged_rows(),
+        }
     }
 
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {

@@ -17,7 +17,10 @@ use crate::template::Template;
 /// in a thousand.
 macro_rules! select_without_groups {
     ($from:literal) => {
-        concat!("SELECT id, alias, msisdn, meta, updated_on, NULL ", $from)
+        concat!(
+            "SELECT id, alias, msisdn, checksum, meta, updated_on, NULL ",
+            $from
+        )
     };
 }
 
