@@ -5,6 +5,7 @@
 mod harness;
 
 mod behind_its_back;
+mod clock;
 mod command_line;
 mod crash;
 mod disk_room;
