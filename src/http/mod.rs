@@ -20,8 +20,10 @@ pub(crate) mod wire;
 use std::future;
 use std::io;
 use std::net::TcpListener;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_server::Server;
@@ -114,8 +116,7 @@ pub async fn serve(
         })
         .and_then(http)
     })?;
-    let server = server.run();
-
+    let mut server = server.run();
     let handle = server.handle();
     actix_web::rt::spawn(async move {
         tokio::select! {
@@ -125,6 +126,11 @@ pub async fn serve(
         log::info!("stopping");
         handle.stop(true).await;
     });
+    // The first poll starts the workers, before anybody is told that they listen.
+    let started = |context: &mut Context<'_>| Poll::Ready(Pin::new(&mut server).poll(context));
+    if let Poll::Ready(ended) = future::poll_fn(started).await {
+        return ended;
+    }
     ready()?;
     server.await
 }
