@@ -23,6 +23,12 @@ fn beside(database: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
+fn cut_off_index(database: &Path) {
+    let mut options = fs::OpenOptions::new();
+    let index = options.write(true).open(beside(database, "-shm"));
+    index.unwrap().set_len(0).unwrap();
+}
+
 fn contact(number: usize) -> String {
     json!({"alias": number.to_string(), "msisdn": "15550000000"}).to_string()
 }
@@ -113,11 +119,7 @@ fn a_quiet_server_notices_that_its_file_is_lost() {
 #[test]
 fn a_quiet_server_notices_that_its_index_is_cut_off() {
     let mut server = Server::start();
-    let index = fs::OpenOptions::new()
-        .write(true)
-        .open(beside(&server.database, "-shm"))
-        .unwrap();
-    index.set_len(0).unwrap();
+    cut_off_index(&server.database);
     assert_eq!(server.wait().code(), Some(LOST));
 }
 

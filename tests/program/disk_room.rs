@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::{PERMISSIONS, Server, id_of, make_key};
+use crate::harness::{PERMISSIONS, Server, id_of, make_key, run};
 
 /// A small disk of its own, unmounted when it is dropped.
 struct SmallDisk(tempfile::TempDir);
@@ -116,4 +116,39 @@ fn a_disk_that_the_book_filled_is_freed_through_it() {
         assert_eq!(create(&server, &key, 20_000 + number), 200, "{number}");
     }
     assert!(server.stop().success());
+}
+
+#[test]
+fn an_import_by_the_command_line_leaves_room_for_deletes() {
+    let Some(disk) = SmallDisk::mount(24) else {
+        return;
+    };
+    let database = disk.path().join("book.db");
+    let key = make_key(&database, &PERMISSIONS, &[]);
+    let row = |number: usize| {
+        let meta = json!({"a": "x".repeat(10_000)});
+        json!({"alias": number.to_string(), "msisdn": "15550000000", "meta": meta}).to_string()
+    };
+    let rows: Vec<String> = (0..2_000).map(row).collect();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("many.ndjson");
+    std::fs::write(&file, rows.join("\n")).unwrap();
+    let database_given = database.to_str().unwrap();
+    let import = run(&[
+        "import",
+        file.to_str().unwrap(),
+        "--format",
+        "ndjson",
+        "--database",
+        database_given,
+    ]);
+    let said = String::from_utf8_lossy(&import.stderr);
+    assert!(!import.status.success());
+    assert!(said.contains("The disk is full"), "{said}");
+    let server = Server::start_on(&database);
+    assert!(server.stored() > 500, "{}", server.stored());
+    for number in 0..200 {
+        delete(&server, &key, number);
+    }
+    assert_eq!(create(&server, &key, 20_000), 200);
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure, classify, classify_commit};
 use super::file::{self, KeptFile, ServerLock};
+use super::room::Room;
 use super::transaction::Transaction;
 use super::wal_mark::{self, Beside};
 use super::{migrations, schema, wal_scan};
@@ -49,7 +50,8 @@ pub(super) const READER_FLAGS: OpenFlags =
 pub struct Database {
     pub(super) connection: Connection,
     pub(super) file: KeptFile,
-    path: PathBuf,
+    pub(super) path: PathBuf,
+    pub(super) room: Room,
     /// WALs that were found with lost commits.
     pub(super) broken_wals: u64,
 }
@@ -107,6 +109,7 @@ impl Database {
             connection,
             file,
             path: path.to_owned(),
+            room: Room::default(),
             broken_wals,
         })
     }

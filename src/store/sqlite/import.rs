@@ -46,6 +46,9 @@ impl Database {
         mode: BulkMode,
         contacts: Vec<NewContact>,
     ) -> Result<Vec<ItemOutcome>, Error> {
+        if self.room.is_short(&self.connection, &self.path) {
+            return Err(Error::StorageFull);
+        }
         self.transaction(|transaction| bulk::store(transaction, BulkOrder::each(mode), contacts))
     }
 
