@@ -19,6 +19,19 @@ pub enum MetaChange {
     Merge(Meta),
 }
 
+impl MetaChange {
+    /// The meta after this change.
+    ///
+    /// # Errors
+    /// The limits of a meta, where a merge leads beyond them.
+    pub fn apply(&self, old: &Meta) -> Result<Meta, Invalid> {
+        match self {
+            Self::Replace(meta) => Ok(meta.clone()),
+            Self::Merge(patch) => old.merged(patch),
+        }
+    }
+}
+
 /// The fields of a contact that are to change; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactChange {
@@ -51,19 +64,25 @@ impl ContactChange {
     /// nothing. `updated_on` always moves on, even if the clock does not.
     ///
     /// # Errors
-    /// The limits of a meta, where a merge leads beyond them.
+    /// The limits of a meta, where a merge leads beyond them; what today's rules refuse,
+    /// unless it is so already.
     pub fn apply(&self, old: &FullContact, now: Moment) -> Result<Option<FullContact>, Invalid> {
         let mut new = old.clone();
-        if let Some(alias) = &self.alias {
+        if let Some(alias) = &self.alias
+            && *alias != old.contact.alias
+        {
+            alias.check_new()?;
             new.contact.alias = alias.clone();
         }
-        if let Some(msisdn) = &self.msisdn {
+        if let Some(msisdn) = &self.msisdn
+            && *msisdn != old.contact.msisdn
+        {
+            msisdn.check_new()?;
             new.contact.msisdn = msisdn.clone();
         }
         let meta = match &self.meta {
             None => old.meta.clone(),
-            Some(MetaChange::Replace(meta)) => meta.clone(),
-            Some(MetaChange::Merge(patch)) => old.meta.merged(patch)?,
+            Some(change) => change.apply(&old.meta)?,
         };
         if !meta.holds_the_same_as(&old.meta) {
             new.meta = meta;

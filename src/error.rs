@@ -1,6 +1,7 @@
 //! What can go wrong, in the address book's words: no HTTP, no SQL. How each
 //! error looks to a caller is decided in one table, `http/envelope.rs`.
 
+use crate::contact::ContactId;
 use crate::invalid::Invalid;
 use crate::permission::Permission;
 
@@ -12,7 +13,7 @@ pub enum Error {
     Invalid(#[from] Invalid),
     /// Another contact has the alias.
     #[error("Alias already exists")]
-    AliasTaken,
+    AliasTaken(ContactId),
     /// No key has the id.
     #[error("API key not found")]
     KeyNotFound,
@@ -138,11 +139,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Its message without what was sent, by which many of one kind are counted.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Invalid(invalid) => invalid.kind(),
+            other => other.to_string(),
+        }
+    }
+
     /// The field of a contact that is wrong, where it is one of them alone.
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::Invalid(invalid) => invalid.field(),
-            Self::AliasTaken => Some("alias"),
+            Self::AliasTaken(_) => Some("alias"),
             Self::KeyNotFound
             | Self::AddressNotAllowed
             | Self::KeyWider(..)

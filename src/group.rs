@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::id;
 use crate::invalid::Invalid;
 use crate::moment::Moment;
-use crate::text::{NameFault, normalise_path_name};
+use crate::text::{NameFault, has_visible_edges, normalise_path_name};
 
 /// Groups of one address book.
 pub const GROUPS_MAX: u64 = 1000;
@@ -65,7 +65,10 @@ impl GroupName {
             NameFault::TooLong => Invalid::GroupNameTooLong,
             NameFault::Characters => Invalid::GroupNameCharacters,
         })?;
-        Ok(Self(name))
+        match has_visible_edges(&name) {
+            true => Ok(Self(name)),
+            false => Err(Invalid::GroupNameCharacters),
+        }
     }
 
     /// Takes a name from the store, where only parsed ones are.

@@ -18,7 +18,7 @@ pub enum Invalid {
     #[error("Idempotency-Key must be 1 to 255 visible ASCII characters, once")]
     IdempotencyKey,
 
-    #[error("Mode must be create or upsert")]
+    #[error("Mode must be create, upsert or merge")]
     BulkMode,
     #[error("Atomic must be true or false")]
     BulkAtomic,
@@ -35,8 +35,17 @@ pub enum Invalid {
 
     #[error("Line {0}: {1}")]
     FileLine(u64, Box<Invalid>),
-    #[error("The first line must name the columns alias and msisdn, separated by , or ;")]
-    ColumnsMissing,
+    #[error("The file has no rows")]
+    FileNoRows,
+    #[error(
+        "The first line must name the columns alias and msisdn, missing: {missing}, found: {found}"
+    )]
+    ColumnsMissing {
+        missing: &'static str,
+        found: String,
+    },
+    #[error("Column {0} is nearly {1}, name it so or otherwise")]
+    ColumnNearly(usize, &'static str),
     #[error("Column {0} has no name")]
     ColumnNameless(usize),
     #[error("Duplicate column: {0}")]
@@ -58,15 +67,23 @@ pub enum Invalid {
     #[error("Row has a quote that is never closed")]
     QuoteOpen,
 
-    #[error("Parameter mode must be create or upsert")]
+    #[error("Parameter mode must be create, upsert or merge")]
     ImportMode,
     #[error("Parameter dryRun must be true or false")]
     ImportDryRun,
+    #[error("Parameter encoding must be utf-8 or windows-1252")]
+    ImportEncoding,
+    #[error("Parameter bom must be true or false")]
+    ExportBom,
+    #[error("Parameter bom is for CSV alone")]
+    ExportBomOfJson,
 
     #[error("Recipients must be an array of 1 to 10000 strings")]
     Recipients,
     #[error("Text must be a string of 1 to 4096 characters")]
     Text,
+    #[error("OnMissing must be keep, empty or skip")]
+    OnMissing,
     #[error("The answer would be larger than 33554432 bytes, send fewer recipients at once")]
     AnswerTooLarge,
 
@@ -123,6 +140,16 @@ pub enum Invalid {
     MsisdnMissing,
     #[error("Msisdn must be a phone number in international format")]
     MsisdnFormat,
+    #[error("Msisdn must be a phone number in international format: U+{0:04X} at character {1}")]
+    MsisdnCharacter(u32, usize),
+    #[error("Msisdn must not have a decimal part")]
+    MsisdnDecimal,
+    #[error("Msisdn must be one number")]
+    MsisdnSeveral,
+    #[error("Msisdn must not have a 0 behind the country code")]
+    MsisdnTrunkZero,
+    #[error("Msisdn was rounded by a spreadsheet")]
+    MsisdnRounded,
 
     #[error("Meta is not valid JSON")]
     MetaNotJson,
@@ -194,6 +221,18 @@ pub enum Invalid {
 }
 
 impl Invalid {
+    /// Its message without what was sent, by which many of one kind are counted.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::RowRagged { .. } => "Row must have as many cells as the first line".to_owned(),
+            Self::ColumnNameless(_) => "Column has no name".to_owned(),
+            other => {
+                let message = other.to_string();
+                message.split(": ").next().unwrap_or_default().to_owned()
+            }
+        }
+    }
+
     /// The field of a contact that is wrong, where it is one of them alone.
     pub fn field(&self) -> Option<&'static str> {
         match self {
@@ -201,7 +240,14 @@ impl Invalid {
             | Self::AliasMissing
             | Self::AliasTooLong
             | Self::AliasCharacters => Some("alias"),
-            Self::MsisdnNotString | Self::MsisdnMissing | Self::MsisdnFormat => Some("msisdn"),
+            Self::MsisdnNotString
+            | Self::MsisdnMissing
+            | Self::MsisdnFormat
+            | Self::MsisdnCharacter(..)
+            | Self::MsisdnDecimal
+            | Self::MsisdnSeveral
+            | Self::MsisdnTrunkZero
+            | Self::MsisdnRounded => Some("msisdn"),
             Self::MetaNotJson
             | Self::MetaNotObject
             | Self::MetaTooManyMembers
@@ -226,7 +272,9 @@ impl Invalid {
             | Self::AliasOfAnother(..)
             | Self::BulkRefused(..)
             | Self::FileLine(..)
-            | Self::ColumnsMissing
+            | Self::FileNoRows
+            | Self::ColumnsMissing { .. }
+            | Self::ColumnNearly(..)
             | Self::ColumnNameless(..)
             | Self::ColumnTwice(..)
             | Self::ColumnsTooMany
@@ -239,8 +287,12 @@ impl Invalid {
             | Self::QuoteOpen
             | Self::ImportMode
             | Self::ImportDryRun
+            | Self::ImportEncoding
+            | Self::ExportBom
+            | Self::ExportBomOfJson
             | Self::Recipients
             | Self::Text
+            | Self::OnMissing
             | Self::AnswerTooLarge
             | Self::NothingToUpdate
             | Self::AliasNotOfPath

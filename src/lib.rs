@@ -25,6 +25,7 @@ pub mod key;
 pub mod membership;
 pub mod meta;
 pub mod moment;
+pub mod msisdn;
 pub mod optout;
 pub mod permission;
 pub mod resolve;

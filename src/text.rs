@@ -1,6 +1,7 @@
 //! The one rule for texts that people read and URLs carry: names of keys and,
 //! with further limits of their own, aliases.
 
+use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Characters (Unicode scalar values) of a name after trimming and NFC.
@@ -60,4 +61,62 @@ fn is_refused(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether the first and the last character of a name can be seen, so that no two names
+/// look the same by them. At the end, some belong to the character in front of them: a
+/// variation selector, the end of a flag's tags, a joiner behind a virama (UTS #51,
+/// UAX #31).
+pub fn has_visible_edges(name: &str) -> bool {
+    let mut from_end = name.chars().rev();
+    let (Some(first), Some(last)) = (name.chars().next(), from_end.next()) else {
+        return false;
+    };
+    if is_default_ignorable(first) {
+        return false;
+    }
+    if !is_default_ignorable(last) || is_variation_selector(last) {
+        return true;
+    }
+    match last {
+        END_OF_TAGS => from_end.find(|one| !TAGS.contains(one)) == Some(BLACK_FLAG),
+        '\u{200C}' | '\u{200D}' => from_end.next().is_some_and(is_virama),
+        _ => false,
+    }
+}
+
+const TAGS: std::ops::RangeInclusive<char> = '\u{E0020}'..='\u{E007E}';
+const END_OF_TAGS: char = '\u{E007F}';
+const BLACK_FLAG: char = '\u{1F3F4}';
+
+/// Whether a character leaves no mark where it stands, so that a reader cannot tell that
+/// it is there.
+pub fn cannot_be_seen(character: char) -> bool {
+    const BRAILLE_BLANK: char = '\u{2800}';
+    character.is_control() || is_default_ignorable(character) || character == BRAILLE_BLANK
+}
+
+/// Without the white space and the characters that cannot be seen around it.
+pub fn trim_unseen(text: &str) -> &str {
+    text.trim_matches(|one: char| one.is_whitespace() || cannot_be_seen(one))
+}
+
+/// The property Variation_Selector (PropList.txt of Unicode 16).
+pub fn is_variation_selector(character: char) -> bool {
+    matches!(character, '\u{180B}'..='\u{180D}' | '\u{180F}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{E0100}'..='\u{E01EF}')
+}
+
+/// The property Default_Ignorable_Code_Point (DerivedCoreProperties.txt of Unicode 16).
+fn is_default_ignorable(character: char) -> bool {
+    matches!(character, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}'
+        | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}'
+        | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}'
+        | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+fn is_virama(character: char) -> bool {
+    const VIRAMA: u8 = 9;
+    canonical_combining_class(character) == VIRAMA
 }

@@ -148,7 +148,7 @@ impl Refusal {
             Self::ImportEnded { cause, .. } => cause.status_and_name(),
             Self::Domain(error) => match error {
                 Error::Invalid(_)
-                | Error::AliasTaken
+                | Error::AliasTaken(_)
                 | Error::GroupNameTaken
                 | Error::GroupsTooMany
                 | Error::NotTried => (StatusCode::BAD_REQUEST, "ValidationError"),
