@@ -1,8 +1,12 @@
 //! Many contacts in one request: how they are stored, and what came of each.
 
+use serde_json::value::RawValue;
+
 use crate::change::Outcome;
 use crate::contact::ContactId;
 use crate::error::Error;
+use crate::invalid::Invalid;
+use crate::meta::Meta;
 
 /// Whether a contact that is there already is an error or a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +15,37 @@ pub enum BulkMode {
     Create,
     /// A contact whose alias is there takes its place.
     Upsert,
+    /// The same, but its meta is merged into the one that is there (RFC 7396).
+    Merge,
+}
+
+impl BulkMode {
+    /// Reads its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "create" => Some(Self::Create),
+            "upsert" => Some(Self::Upsert),
+            "merge" => Some(Self::Merge),
+            _ => None,
+        }
+    }
+
+    /// Reads a meta as it is sent for this: a whole one, or a merge patch.
+    ///
+    /// # Errors
+    /// One of the `Meta…` variants of [`Invalid`].
+    pub fn parse_meta(self, value: &RawValue) -> Result<Meta, Invalid> {
+        match self {
+            Self::Create | Self::Upsert => Meta::parse(value),
+            Self::Merge => Meta::parse_patch(value),
+        }
+    }
 }
 
 /// How the contacts of one request are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BulkOrder {
-    /// Create or upsert.
+    /// Create, upsert or merge.
     pub mode: BulkMode,
     /// All of them or none.
     pub atomic: bool,
@@ -35,5 +64,16 @@ impl BulkOrder {
     }
 }
 
+/// A contact that was stored, or was so already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Which it is.
+    pub id: ContactId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How many members its meta has lost.
+    pub cleared: u64,
+}
+
 /// What came of one contact.
-pub type ItemOutcome = Result<(ContactId, Outcome), Error>;
+pub type ItemOutcome = Result<Stored, Error>;

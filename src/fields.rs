@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::bulk::BulkMode;
 use crate::contact::{Alias, Msisdn, NewContact};
 use crate::group::GroupName;
 use crate::invalid::Invalid;
@@ -16,16 +17,23 @@ pub const CONTACT_FIELDS: [&str; 3] = ["alias", "msisdn", "meta"];
 /// Characters of an unknown field's name that the message shows.
 const FIELD_SHOWN_CHARACTERS_MAX: usize = 64;
 
-/// Reads the three fields of a new contact, in their order.
+/// Reads the three fields of a contact that is stored by `mode`, in their order.
 ///
 /// # Errors
 /// The first problem found.
-pub fn parse_contact([alias, msisdn, meta]: [Option<&RawValue>; 3]) -> Result<NewContact, Invalid> {
-    Ok(NewContact {
+pub fn parse_contact(
+    [alias, msisdn, meta]: [Option<&RawValue>; 3],
+    mode: BulkMode,
+) -> Result<NewContact, Invalid> {
+    let contact = NewContact {
         alias: required_alias(alias)?,
         msisdn: required_msisdn(msisdn)?,
-        meta: optional_meta(meta)?.unwrap_or_else(Meta::empty),
-    })
+        meta: match present(meta) {
+            Some(meta) => mode.parse_meta(meta)?,
+            None => Meta::empty(),
+        },
+    };
+    Ok(contact)
 }
 
 /// Reads the alias that has to be there.

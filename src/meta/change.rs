@@ -2,6 +2,7 @@
 //! what becomes of one under a merge.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
@@ -14,6 +15,17 @@ impl Meta {
     /// Numbers are the same only to the digit, since they are kept to the digit.
     pub fn holds_the_same_as(&self, other: &Self) -> bool {
         self.0 == other.0 || ordered(&self.0) == ordered(&other.0)
+    }
+
+    /// How many members at the top stand here and not in `new`.
+    pub fn lost_in(&self, new: &Self) -> u64 {
+        let kept = members_of(&new.0);
+        let names: HashSet<&str> = kept.iter().map(|(name, _)| name.as_ref()).collect();
+        let old = members_of(&self.0);
+        let lost = old
+            .iter()
+            .filter(|(name, _)| !names.contains(name.as_ref()));
+        lost.count() as u64
     }
 
     /// This meta after a JSON merge patch (RFC 7396): members of the patch

@@ -3,12 +3,13 @@
 use super::failure::Failure;
 use super::transaction::Transaction;
 use super::{Engine, contacts as one, idempotency};
-use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
-use crate::change::{Condition, Outcome};
-use crate::contact::NewContact;
+use crate::bulk::{BulkMode, BulkOrder, ItemOutcome, Stored};
+use crate::change::{MetaChange, Outcome};
+use crate::contact::{ContactKey, NewContact};
 use crate::error::Error;
 use crate::idempotency::{Once, StoredResponse};
 use crate::key::Grant;
+use crate::meta::Meta;
 
 impl Engine {
     pub(crate) async fn store_contacts(
@@ -62,22 +63,45 @@ pub(super) fn store(
     )
 }
 
+/// Creates the contact, or changes the one that has its alias.
+fn store_over(
+    transaction: &Transaction<'_>,
+    contact: NewContact,
+    change: fn(Meta) -> MetaChange,
+) -> Result<Stored, Failure> {
+    let alias = ContactKey::Alias(contact.alias.clone());
+    let old = one::find(transaction, &alias)?;
+    let old_meta = old.as_ref().map(|old| old.meta.clone());
+    let (full, outcome) = one::store_over(transaction, contact, old, change)?;
+    let cleared = match (&old_meta, outcome) {
+        (Some(old), Outcome::Updated) => old.lost_in(&full.meta),
+        _ => 0,
+    };
+    Ok(Stored {
+        id: full.contact.id,
+        outcome,
+        cleared,
+    })
+}
+
 fn store_each(
     transaction: &Transaction<'_>,
     mode: BulkMode,
     contacts: Vec<NewContact>,
 ) -> Result<Vec<ItemOutcome>, Failure> {
-    let unconditional = Condition::default();
     let mut outcomes = Vec::with_capacity(contacts.len());
     for contact in contacts {
         let stored = match mode {
-            BulkMode::Create => {
-                one::insert(transaction, contact).map(|full| (full, Outcome::Created))
-            }
-            BulkMode::Upsert => one::put(transaction, contact, &unconditional),
+            BulkMode::Create => one::insert(transaction, contact).map(|full| Stored {
+                id: full.contact.id,
+                outcome: Outcome::Created,
+                cleared: 0,
+            }),
+            BulkMode::Upsert => store_over(transaction, contact, MetaChange::Replace),
+            BulkMode::Merge => store_over(transaction, contact, MetaChange::Merge),
         };
         let outcome = match stored {
-            Ok((full, outcome)) => Ok((full.contact.id, outcome)),
+            Ok(stored) => Ok(stored),
             Err(Failure::Refused(error)) => Err(error),
             Err(Failure::Storage(error)) => return Err(Failure::Storage(error)),
         };

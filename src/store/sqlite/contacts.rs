@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::failure::{self, Failure, or_taken};
+use super::failure::{self, Failure};
 use super::transaction::{Counter, Transaction};
 use super::{Engine, Snapshot, checksum, idempotency, memberships};
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
@@ -35,6 +35,7 @@ const INSERT: &str = "INSERT INTO contacts (id, alias, msisdn, meta, updated_on,
 const BY_ID: &str = select_full!("FROM contacts WHERE id = ?1");
 const BY_ALIAS: &str = select_full!("FROM contacts WHERE alias = ?1");
 const BY_MSISDN: &str = select_full!("FROM contacts WHERE msisdn = ?1 LIMIT 1");
+const ID_BY_ALIAS: &str = "SELECT id FROM contacts WHERE alias = ?1";
 const COUNT_BY_MSISDN: &str = "SELECT count(*) FROM contacts WHERE msisdn = ?1";
 const UPDATE: &str = "UPDATE contacts SET alias = ?2, msisdn = ?3, meta = ?4, updated_on = ?5,
     checksum = ?6 WHERE id = ?1";
@@ -161,6 +162,7 @@ pub(super) fn insert(
     transaction: &Transaction<'_>,
     contact: NewContact,
 ) -> Result<FullContact, Failure> {
+    contact.check_new().map_err(Error::Invalid)?;
     let mut full = FullContact {
         contact: Contact {
             id: ContactId::from_uuid(IDS.next()),
@@ -176,7 +178,7 @@ pub(super) fn insert(
         full.contact.id = ContactId::from_uuid(IDS.next());
         inserted = insert_row(transaction, &mut full);
     }
-    inserted.map_err(|error| or_taken(error, Error::AliasTaken))?;
+    inserted.map_err(|error| or_alias_taken(transaction, error, &full))?;
     transaction.count(Counter::Contacts, 1);
     Ok(full)
 }
@@ -201,10 +203,23 @@ pub(super) fn put(
 ) -> Result<(FullContact, Outcome), Failure> {
     let old = find(transaction, &ContactKey::Alias(contact.alias.clone()))?;
     condition.check(old.as_ref())?;
+    store_over(transaction, contact, old, MetaChange::Replace)
+}
+
+/// Changes `old`, who has the contact's alias, to what the contact is; creates it where
+/// there is none.
+pub(super) fn store_over(
+    transaction: &Transaction<'_>,
+    contact: NewContact,
+    old: Option<FullContact>,
+    change: fn(Meta) -> MetaChange,
+) -> Result<(FullContact, Outcome), Failure> {
+    let meta = change(contact.meta);
     let Some(old) = old else {
+        let meta = meta.apply(&Meta::empty()).map_err(Error::Invalid)?;
+        let contact = NewContact { meta, ..contact };
         return Ok((insert(transaction, contact)?, Outcome::Created));
     };
-    let meta = MetaChange::Replace(contact.meta);
     let change =
         ContactChange::new(None, Some(contact.msisdn), Some(meta)).map_err(Error::Invalid)?;
     apply(transaction, old, &change)
@@ -254,8 +269,25 @@ fn apply(
     let Some(new) = changed else {
         return Ok((old, Outcome::Unchanged));
     };
-    write_row(transaction, UPDATE, &new).map_err(|error| or_taken(error, Error::AliasTaken))?;
+    write_row(transaction, UPDATE, &new)
+        .map_err(|error| or_alias_taken(transaction, error, &new))?;
     Ok((new, Outcome::Updated))
+}
+
+/// The failure of a write that gives a contact an alias: another contact may have it.
+fn or_alias_taken(connection: &Connection, error: rusqlite::Error, full: &FullContact) -> Failure {
+    if failure::code(&error) != failure::UNIQUE {
+        return error.into();
+    }
+    let holder = connection
+        .prepare_cached(ID_BY_ALIAS)
+        .and_then(|mut statement| {
+            statement.query_row([full.contact.alias.as_str()], |row| row.get(0))
+        });
+    match holder {
+        Ok(id) => Error::AliasTaken(ContactId::from_uuid(Uuid::from_bytes(id))).into(),
+        Err(error) => error.into(),
+    }
 }
 
 fn insert_row(connection: &Connection, full: &mut FullContact) -> Result<(), rusqlite::Error> {

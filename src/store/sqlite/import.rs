@@ -164,10 +164,14 @@ mod tests {
         prop::collection::vec(batch, 1..5)
     }
 
-    fn without_ids(outcomes: Vec<ItemOutcome>) -> Vec<Result<Outcome, Error>> {
+    fn without_ids(outcomes: Vec<ItemOutcome>) -> Vec<Result<Outcome, String>> {
         let outcomes = outcomes.into_iter();
         outcomes
-            .map(|outcome| outcome.map(|(_, outcome)| outcome))
+            .map(|outcome| {
+                outcome
+                    .map(|stored| stored.outcome)
+                    .map_err(|error| error.kind())
+            })
             .collect()
     }
 

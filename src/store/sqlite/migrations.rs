@@ -8,6 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::checksum;
 use super::file::{SCHEMA_VERSION, ServerLock};
+use crate::contact::{Alias, Msisdn};
 use crate::files;
 use crate::store::OpenError;
 
@@ -21,6 +22,8 @@ const STEPS: [&str; SCHEMA_VERSION as usize] = [
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
 ];
+
+const NAMES: &str = "SELECT alias, msisdn FROM contacts";
 
 /// Runs the steps that `connection`'s file lacks, each in a transaction of its
 /// own, after the whole file was copied to `PATH.schema-N`.
@@ -46,6 +49,21 @@ pub(super) fn run(
         take_step(connection, step).map_err(|error| OpenError::storage(path, error))?;
     }
     drop(taken);
+    tell_of_older_rules(connection).map_err(|error| OpenError::storage(path, error))
+}
+
+/// Counts what older rules stored and today's would refuse: it is served as it stands.
+fn tell_of_older_rules(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let (mut aliases, mut numbers) = (0_u64, 0_u64);
+    let mut statement = connection.prepare(NAMES)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        aliases += u64::from(Alias::from_stored(row.get(0)?).check_new().is_err());
+        numbers += u64::from(Msisdn::from_stored(row.get(1)?).check_new().is_err());
+    }
+    if aliases + numbers > 0 {
+        log::warn!(aliases, numbers; "today's rules would refuse some of what is stored: it is served as it stands");
+    }
     Ok(())
 }
 

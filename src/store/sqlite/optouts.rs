@@ -11,9 +11,11 @@ use crate::key::Grant;
 use crate::moment::Moment;
 use crate::optout::Optout;
 
-const FIND: &str = "SELECT msisdn, created_on FROM optouts WHERE msisdn = ?1";
+/// Of all spellings of a number, the one of older rules among them.
+const FIND: &str = "SELECT msisdn, created_on FROM optouts WHERE msisdn IN (?1, ?2)";
+const IS_OF_CONTACT: &str = "SELECT 1 FROM contacts WHERE msisdn = ?1";
 const INSERT: &str = "INSERT INTO optouts (msisdn, created_on) VALUES (?1, ?2)";
-const DELETE: &str = "DELETE FROM optouts WHERE msisdn = ?1";
+const DELETE: &str = "DELETE FROM optouts WHERE msisdn IN (?1, ?2)";
 const LIST: &str = "SELECT msisdn, created_on FROM optouts
     ORDER BY created_on, msisdn LIMIT ?1 OFFSET ?2";
 
@@ -52,10 +54,17 @@ impl Engine {
 pub(super) fn insert(transaction: &Transaction<'_>, msisdn: Msisdn) -> Result<Optout, Failure> {
     let first = transaction
         .prepare_cached(FIND)?
-        .query_row([msisdn.as_str()], optout)
+        .query_row(msisdn.spellings(), optout)
         .optional()?;
     if let Some(first) = first {
         return Ok(first);
+    }
+    if let Err(invalid) = msisdn.check_new()
+        && !transaction
+            .prepare_cached(IS_OF_CONTACT)?
+            .exists([msisdn.as_str()])?
+    {
+        return Err(Error::Invalid(invalid).into());
     }
     let created_on = Moment::now();
     transaction
@@ -65,20 +74,21 @@ pub(super) fn insert(transaction: &Transaction<'_>, msisdn: Msisdn) -> Result<Op
     Ok(Optout { msisdn, created_on })
 }
 
-/// Whether a number is opted out.
+/// Whether a number is opted out, in any spelling that is stored.
 pub(super) fn exists(connection: &Connection, msisdn: &Msisdn) -> Result<bool, rusqlite::Error> {
-    connection.prepare_cached(FIND)?.exists([msisdn.as_str()])
+    connection.prepare_cached(FIND)?.exists(msisdn.spellings())
 }
 
 /// Takes an opt-out back.
 pub(super) fn delete(transaction: &Transaction<'_>, msisdn: &Msisdn) -> Result<(), Failure> {
     let deleted = transaction
         .prepare_cached(DELETE)?
-        .execute([msisdn.as_str()])?;
+        .execute(msisdn.spellings())?;
+    let deleted = i64::try_from(deleted).unwrap_or(i64::MAX);
     if deleted == 0 {
         return Err(Error::OptoutNotFound.into());
     }
-    transaction.count(Counter::Optouts, -1);
+    transaction.count(Counter::Optouts, -deleted);
     Ok(())
 }
 
