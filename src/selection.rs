@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::contact::{Alias, ContactId, ContactView, Msisdn};
+use crate::contact::{Alias, ContactId, ContactKey, ContactView, Msisdn};
 use crate::group::GroupId;
 use crate::invalid::Invalid;
 
@@ -51,6 +51,17 @@ pub enum Filter {
         /// The value as the query writes it.
         value: String,
     },
+}
+
+impl Filter {
+    /// The contact that it names, where it names one by itself.
+    pub fn names(&self) -> Option<ContactKey> {
+        match self {
+            Self::Alias(alias) => Some(ContactKey::Alias(alias.clone())),
+            Self::Msisdn(msisdn) => Some(ContactKey::Msisdn(msisdn.clone())),
+            Self::AliasPrefix(_) | Self::Search(_) | Self::Group(_) | Self::Meta { .. } => None,
+        }
+    }
 }
 
 /// Which part of the selected contacts is wanted.

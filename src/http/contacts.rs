@@ -1,6 +1,6 @@
 //! The calls about one contact: their wire forms and handlers.
 
-use actix_web::http::header::{ETAG, IF_NONE_MATCH};
+use actix_web::http::header::{ETAG, HeaderValue, IF_NONE_MATCH, LINK};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::value::RawValue;
 
@@ -13,6 +13,7 @@ use super::wire::envelope::{self, Refusal};
 use super::wire::idempotency::{once, replay, stored_response};
 use super::wire::record::{write_contact, write_full_contact};
 use super::wire::segment::Segment;
+use crate::bulk::BulkMode;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
 use crate::contact::{Alias, ContactId, ContactKey, FullContact, Msisdn, NewContact};
 use crate::error::Error;
@@ -34,16 +35,34 @@ pub(super) async fn create(
     request: HttpRequest,
     body: ContactBody,
 ) -> Answer {
-    let contact = parse_contact(body.fields(FIELDS)?)?;
+    let contact = parse_contact(body.fields(FIELDS)?, BulkMode::Create)?;
     let store = allowed.store();
+    let may_read = allowed.widened::<ReadContacts>().is_ok();
     let Some(once) = once(request.headers(), "create", body.bytes())? else {
-        let stored = store.create_contact(allowed.grant(), contact).await?;
-        return Ok(record(&stored));
+        let stored = store.create_contact(allowed.grant(), contact).await;
+        return stored.map_or_else(
+            |error| refused(error, may_read),
+            |stored| Ok(record(&stored)),
+        );
     };
     let render =
         |stored: Result<FullContact, Error>| stored_response(stored.map(|one| record(&one)));
     let answer = store.create_contact_once(allowed.grant(), once, contact, render);
     Ok(replay(answer.await?))
+}
+
+/// Where another contact has the alias, says which, to a key that may read it (RFC 8288).
+fn refused(error: Error, may_read: bool) -> Answer {
+    let Error::AliasTaken(holder) = error else {
+        return Err(error.into());
+    };
+    let mut answer = Refusal::from(error).answer();
+    if may_read {
+        let link = format!("</addressbook/contacts/{holder}>; rel=\"item\"");
+        let link = HeaderValue::try_from(link).map_err(|_| Error::Internal)?;
+        answer.headers_mut().insert(LINK, link);
+    }
+    Ok(answer)
 }
 
 fn record(stored: &FullContact) -> HttpResponse {
@@ -64,14 +83,13 @@ pub(super) async fn get_by_alias(
     alias: Segment,
     request: HttpRequest,
 ) -> Answer {
-    let alias = alias
-        .parse(|text| Alias::parse(text).ok())
-        .ok_or(Error::ContactNotFound)?;
-    get(&allowed, &ContactKey::Alias(alias), &request).await
+    let key = ContactKey::Alias(alias.read(Alias::parse, Invalid::AliasCharacters)?);
+    get(&allowed, &key, &request).await
 }
 
 async fn get(allowed: &Allowed<ReadContacts>, key: &ContactKey, request: &HttpRequest) -> Answer {
-    let full = allowed.snapshot()?.contact(allowed.grant(), key).await?;
+    let found = allowed.snapshot()?.contact(allowed.grant(), key).await;
+    let full = found.map_err(|error| or_unreadable(error, key))?;
     let version = Version::of(&full);
     let with_groups = allowed.widened::<ReadGroups>().is_ok();
     let mut answer = if names_version(request.headers(), &IF_NONE_MATCH, version) {
@@ -92,8 +110,10 @@ pub(super) async fn update(
     let change = parse_change(&body, |meta| {
         Ok(optional_meta(meta)?.map(MetaChange::Replace))
     })?;
-    let (full, _) = change_contact(&allowed, &id, &request, change).await?;
-    Ok(with_etag(&full, record(&full)))
+    match change_contact(&allowed, &id, &request, change).await {
+        Ok((full, _)) => Ok(with_etag(&full, record(&full))),
+        Err(error) => refused(error, allowed.widened::<ReadContacts>().is_ok()),
+    }
 }
 
 pub(super) async fn patch(
@@ -105,8 +125,10 @@ pub(super) async fn patch(
     let change = parse_change(&body, |meta| {
         Ok(optional_meta_patch(meta)?.map(MetaChange::Merge))
     })?;
-    let (full, outcome) = change_contact(&allowed, &id, &request, change).await?;
-    Ok(changed(&full, outcome))
+    match change_contact(&allowed, &id, &request, change).await {
+        Ok((full, outcome)) => Ok(changed(&full, outcome)),
+        Err(error) => refused(error, allowed.widened::<ReadContacts>().is_ok()),
+    }
 }
 
 pub(super) async fn put(
@@ -116,8 +138,7 @@ pub(super) async fn put(
     body: ContactBody,
 ) -> Answer {
     let [alias, msisdn, meta] = body.fields(FIELDS)?;
-    let path_alias = path.0.as_deref().ok_or(Invalid::AliasCharacters)?;
-    let path_alias = Alias::parse(path_alias)?;
+    let path_alias = path.read(Alias::parse, Invalid::AliasCharacters)?;
     let alias = present(alias).map(|alias| required_alias(Some(alias)));
     if alias.transpose()?.is_some_and(|alias| alias != path_alias) {
         return Err(Invalid::AliasNotOfPath.into());
@@ -146,16 +167,22 @@ pub(super) async fn delete(
     named: Segment,
     request: HttpRequest,
 ) -> Answer {
-    let by_id = named.parse(ContactId::parse).map(ContactKey::Id);
-    let by_number = || named.parse(|text| Msisdn::parse(text).ok());
-    let key = by_id
-        .or_else(|| by_number().map(ContactKey::Msisdn))
-        .ok_or(Error::ContactNotFound)?;
-    allowed
-        .store()
-        .delete_contact(allowed.grant(), key, condition(request.headers()))
-        .await?;
+    let key = match named.parse(ContactId::parse) {
+        Some(id) => ContactKey::Id(id),
+        None => ContactKey::Msisdn(named.read(Msisdn::parse, Invalid::MsisdnFormat)?),
+    };
+    let (store, condition) = (allowed.store(), condition(request.headers()));
+    let deleted = store.delete_contact(allowed.grant(), key.clone(), condition);
+    deleted.await.map_err(|error| or_unreadable(error, &key))?;
     Ok(envelope::done())
+}
+
+/// Where nothing is stored under a spelling that today's rules refuse, it is refused.
+fn or_unreadable(error: Error, key: &ContactKey) -> Error {
+    match key.check_new() {
+        Err(invalid) if error == Error::ContactNotFound => invalid.into(),
+        _ => error,
+    }
 }
 
 /// Reads the fields that are given; the way in which `meta` changes is the call's.
@@ -176,14 +203,13 @@ async fn change_contact(
     id: &Segment,
     request: &HttpRequest,
     change: ContactChange,
-) -> Result<(FullContact, Outcome), Refusal> {
+) -> Result<(FullContact, Outcome), Error> {
     let id = id.parse(ContactId::parse).ok_or(Error::ContactNotFound)?;
     let condition = condition(request.headers());
-    let changed = allowed
-        .store()
+    let store = allowed.store();
+    store
         .update_contact(allowed.grant(), id, change, condition)
-        .await?;
-    Ok(changed)
+        .await
 }
 
 fn changed(full: &FullContact, outcome: Outcome) -> HttpResponse {

@@ -8,7 +8,7 @@ use super::wire::envelope::{self, Refusal};
 use super::wire::query::Query;
 use super::wire::record::write_next_contact;
 use crate::error::Error;
-use crate::selection::{Listed, Page, Selection};
+use crate::selection::{Filter, Listed, Page, Selection};
 
 pub(super) async fn list(
     allowed: Allowed<ReadContacts>,
@@ -17,6 +17,16 @@ pub(super) async fn list(
     let selection = Query::parse(request.query_string())?.into_selection()?;
     let begun = allowed.count_from(envelope::begin_many(selection.limit));
     let snapshot = allowed.snapshot()?;
+    for key in selection.filters.iter().filter_map(Filter::names) {
+        // What today's rules refuse may be stored since older ones.
+        if let Err(invalid) = key.check_new() {
+            let found = snapshot.contact(allowed.grant(), &key).await;
+            found.map_err(|error| match error {
+                Error::ContactNotFound => invalid.into(),
+                other => other,
+            })?;
+        }
+    }
     let listed = snapshot.contacts(allowed.grant(), &selection, begun, write_next_contact);
     let (json, listed) = listed.await?;
     Ok(answer(json, &listed, &selection)?)

@@ -11,6 +11,7 @@ use super::wire::segment::Segment;
 use crate::contact::Msisdn;
 use crate::error::Error;
 use crate::fields::required_msisdn;
+use crate::invalid::Invalid;
 use crate::moment::Moment;
 use crate::optout::Optout;
 
@@ -43,13 +44,13 @@ pub(super) async fn list(allowed: Allowed<ReadOptouts>, request: HttpRequest) ->
 }
 
 pub(super) async fn delete(allowed: Allowed<DeleteOptouts>, msisdn: Segment) -> Answer {
-    let msisdn = msisdn
-        .parse(|text| Msisdn::parse(text).ok())
-        .ok_or(Error::OptoutNotFound)?;
-    allowed
-        .store()
-        .delete_optout(allowed.grant(), msisdn)
-        .await?;
+    let msisdn = msisdn.read(Msisdn::parse, Invalid::MsisdnFormat)?;
+    let may_be_new = msisdn.check_new();
+    let deleted = allowed.store().delete_optout(allowed.grant(), msisdn);
+    deleted.await.map_err(|error| match may_be_new {
+        Err(invalid) if error == Error::OptoutNotFound => invalid.into(),
+        _ => error,
+    })?;
     Ok(envelope::done())
 }
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use actix_web::body::{BodyStream, MessageBody};
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
@@ -23,6 +24,13 @@ use crate::invalid::Invalid;
 
 /// What every body with fields is.
 const JSON: &str = "application/json";
+/// The same where it says what is to change (RFC 7396).
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const JSON_OR_PATCH: &str = "application/json or application/merge-patch+json";
+/// How clients name the one encoding that there is.
+const UTF_8: [&str; 2] = ["utf-8", "utf8"];
+/// What some programs put in front of UTF-8; readers may ignore it (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A whole body of at most `BYTES_MAX` bytes that was sent as JSON.
 pub(crate) struct JsonBody<const BYTES_MAX: usize> {
@@ -35,7 +43,10 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_head(request, &[JSON], JSON, BYTES_MAX);
+        let checked = match *request.method() {
+            Method::PATCH => check_head(request, &[JSON, MERGE_PATCH], JSON_OR_PATCH, BYTES_MAX),
+            _ => check_head(request, &[JSON], JSON, BYTES_MAX),
+        };
         let payload = web::Payload::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
@@ -98,7 +109,10 @@ pub(crate) fn check_head(
     let charset_is_utf8 = media_type
         .params()
         .filter(|(name, _)| *name == "charset")
-        .all(|(_, charset)| charset.as_str().eq_ignore_ascii_case("utf-8"));
+        .all(|(_, charset)| {
+            let charset = charset.as_str();
+            UTF_8.iter().any(|name| charset.eq_ignore_ascii_case(name))
+        });
     let place = known
         .iter()
         .position(|known| *known == media_type.essence_str() && charset_is_utf8)
@@ -140,7 +154,9 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
         &self,
         names: [&str; FIELDS],
     ) -> Result<[Option<&RawValue>; FIELDS], Invalid> {
-        let text = std::str::from_utf8(&self.bytes).map_err(|_| Invalid::BodyNotJson)?;
+        let bytes = self.bytes.as_ref();
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let text = std::str::from_utf8(bytes).map_err(|_| Invalid::BodyNotJson)?;
         let value: &RawValue = serde_json::from_str(text).map_err(|_| Invalid::BodyNotJson)?;
         if !value.get().starts_with('{') {
             return Err(Invalid::BodyNotObject);

@@ -1,12 +1,14 @@
 //! Reads the query of a list: known parameters, each once, each within its limits.
 
 use percent_encoding::percent_decode_str;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::bulk::BulkMode;
 use crate::contact::{Alias, Msisdn};
 use crate::group::GroupId;
 use crate::invalid::Invalid;
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
+use crate::transfer::Encoding;
 
 /// Parameters of one query: more than any call knows.
 const PARAMETERS_MAX: usize = 64;
@@ -96,27 +98,32 @@ impl Query {
         Ok((offset.unwrap_or(0), limit))
     }
 
-    /// Takes nothing: no parameter is known.
+    /// Takes `mode`, `encoding` and `dryRun`; nothing else may be left.
     ///
     /// # Errors
-    /// `ParameterUnknown`.
-    pub(crate) fn into_nothing(self) -> Result<(), Invalid> {
-        self.nothing_left()
-    }
-
-    /// Takes `mode` and `dryRun`; nothing else may be left.
-    ///
-    /// # Errors
-    /// `ImportMode`, `ImportDryRun`, `ParameterUnknown`.
-    pub(crate) fn into_import(mut self) -> Result<(BulkMode, bool), Invalid> {
-        let mode = match self.take("mode").as_deref() {
-            None | Some("create") => BulkMode::Create,
-            Some("upsert") => BulkMode::Upsert,
-            Some(_) => return Err(Invalid::ImportMode),
+    /// `ImportMode`, `ImportEncoding`, `ImportDryRun`, `ParameterUnknown`.
+    pub(crate) fn into_import(mut self) -> Result<(BulkMode, Encoding, bool), Invalid> {
+        let mode = match self.take("mode") {
+            Some(word) => BulkMode::parse(&word).ok_or(Invalid::ImportMode)?,
+            None => BulkMode::Create,
+        };
+        let encoding = match self.take("encoding") {
+            Some(label) => Encoding::parse(&label).ok_or(Invalid::ImportEncoding)?,
+            None => Encoding::default(),
         };
         let dry_run = self.take_flag("dryRun", Invalid::ImportDryRun)?;
         self.nothing_left()?;
-        Ok((mode, dry_run))
+        Ok((mode, encoding, dry_run))
+    }
+
+    /// Takes `bom`; nothing else may be left.
+    ///
+    /// # Errors
+    /// `ExportBom`, `ParameterUnknown`.
+    pub(crate) fn into_export(mut self) -> Result<bool, Invalid> {
+        let with_mark = self.take_flag("bom", Invalid::ExportBom)?;
+        self.nothing_left()?;
+        Ok(with_mark)
     }
 
     /// Takes `force`; nothing else may be left.
@@ -214,9 +221,16 @@ impl Query {
             ));
         }
         if let Some(prefix) = self.take("aliasPrefix") {
+            // White space at its end may stand in the middle of an alias.
+            let seen = prefix.trim_start();
+            let seen = if seen.is_empty() { &prefix } else { seen };
+            let prefix = seen.nfc().collect();
             filters.push(Filter::AliasPrefix(bounded(prefix, Invalid::AliasPrefix)?));
         }
         if let Some(text) = self.take("search") {
+            let seen = text.trim();
+            let seen = if seen.is_empty() { &text } else { seen };
+            let text = seen.nfc().collect();
             filters.push(Filter::Search(bounded(text, Invalid::Search)?));
         }
         let (metas, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
@@ -252,10 +266,10 @@ fn page(
     })
 }
 
-/// Digits alone: no sign, no space. What is larger than a `u64` is its largest.
+/// Digits alone, within a `u64`: no sign, no space.
 fn whole_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().unwrap_or(u64::MAX))
+    digits.then(|| text.parse().ok()).flatten()
 }
 
 fn bounded(text: String, error: Invalid) -> Result<String, Invalid> {

@@ -9,11 +9,12 @@ use uuid::Uuid;
 
 use super::transaction::Counter;
 use super::{Snapshot, checksum, groups};
-use crate::contact::{ContactId, ContactView};
+use crate::contact::{ContactId, ContactView, Msisdn};
 use crate::error::Error;
 use crate::group::{Group, GroupId};
 use crate::key::Grant;
 use crate::meta::has_member;
+use crate::msisdn::digits_of_part;
 use crate::selection::{Filter, Listed, Page, Position, Selection, Sort, SortField};
 
 const SELECT: &str = "SELECT id, alias, msisdn, checksum";
@@ -46,6 +47,7 @@ const MSISDN_IS: &str = "msisdn = ?";
 const GROUP_IS: &str = "group_id = ?";
 const ALIAS_FROM: &str = "alias >= ?";
 const ALIAS_BEFORE: &str = "alias < ?";
+const ALIAS_HOLDS: &str = "alias LIKE ? ESCAPE '\\'";
 const HOLDS: &str = "(alias LIKE ? ESCAPE '\\' OR msisdn LIKE ? ESCAPE '\\')";
 /// Of a text with a NUL, at which LIKE would stop, and which no contact holds.
 const NOTHING: &str = "FALSE";
@@ -271,8 +273,15 @@ impl Conditions {
             }
             Filter::Search(text) if text.contains('\0') => self.add(NOTHING, []),
             Filter::Search(text) => {
-                let pattern = Value::from(format!("%{}%", escaped_for_like(text)));
-                self.add(HOLDS, [pattern.clone(), pattern]);
+                let pattern = |text: &str| Value::from(format!("%{}%", escaped_for_like(text)));
+                let digits = match Msisdn::parse(text) {
+                    Ok(whole) => whole.as_str().to_owned(),
+                    Err(_) => digits_of_part(text),
+                };
+                match digits.is_empty() {
+                    true => self.add(ALIAS_HOLDS, [pattern(text)]),
+                    false => self.add(HOLDS, [pattern(text), pattern(&digits)]),
+                }
             }
             Filter::Meta { name, value } => {
                 self.add(META_IS, [name.clone().into(), value.clone().into()]);
