@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::contact::{Alias, FullContact, Msisdn};
+use crate::contact::{Alias, FullContact};
 use crate::error::Error;
 use crate::invalid::Invalid;
 use crate::template::{Rendered, Template};
@@ -23,15 +23,18 @@ pub enum Resolved {
     OptedOut(FullContact),
     /// An earlier recipient has the same number.
     Duplicate(FullContact),
+    /// Its text lacks a value, and such are to be skipped.
+    Incomplete(FullContact, Rendered),
     /// It may be sent to; with its text, where there is one.
     Sendable(FullContact, Option<Rendered>),
 }
 
 /// Goes through recipients in order, deciding for each: not found, opted out,
-/// duplicate number, else sendable.
+/// duplicate number, incomplete text, else sendable.
 pub struct Resolver {
     template: Option<Arc<Template>>,
-    numbers: HashSet<Msisdn>,
+    /// As today's rules write them: two spellings of one are one.
+    numbers: HashSet<String>,
 }
 
 impl Resolver {
@@ -58,16 +61,23 @@ impl Resolver {
         if opted_out {
             return Ok(Resolved::OptedOut(full));
         }
-        if !self.numbers.insert(full.contact.msisdn.clone()) {
+        let [number, _] = full.contact.msisdn.spellings();
+        if self.numbers.contains(number.as_ref()) {
             return Ok(Resolved::Duplicate(full));
         }
+        let number = number.into_owned();
         let text = match &self.template {
             Some(template) => {
                 let text = template.render(&full, ANSWER_BYTES_MAX);
-                Some(text.ok_or(Invalid::AnswerTooLarge)?)
+                let text = text.ok_or(Invalid::AnswerTooLarge)?;
+                if template.skips(&text) {
+                    return Ok(Resolved::Incomplete(full, text));
+                }
+                Some(text)
             }
             None => None,
         };
+        self.numbers.insert(number);
         Ok(Resolved::Sendable(full, text))
     }
 }

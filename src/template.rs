@@ -6,6 +6,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::contact::FullContact;
 use crate::invalid::Invalid;
@@ -22,6 +23,7 @@ pub struct Template {
     parts: Vec<Part>,
     /// The names of all placeholders, each once, in the order of the text.
     names: Vec<Name>,
+    on_missing: OnMissing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +33,65 @@ enum Part {
     Placeholder(usize),
 }
 
-/// What stands between the braces, and the same without regard to case.
+/// What stands between the braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     exact: String,
     folded: String,
+    /// What is in front of its last `|`, and what stands in where that has no value.
+    or_else: Option<(Box<Name>, String)>,
+}
+
+impl Name {
+    fn of(exact: &str) -> Self {
+        Self {
+            exact: exact.to_owned(),
+            folded: folded(exact),
+            or_else: None,
+        }
+    }
+
+    fn with_default(exact: &str) -> Self {
+        Self {
+            or_else: exact
+                .rsplit_once('|')
+                .map(|(name, default)| (Box::new(Self::of(name)), default.to_owned())),
+            ..Self::of(exact)
+        }
+    }
+}
+
+/// A name without blanks around it, without regard to Unicode form and case.
+fn folded(name: &str) -> String {
+    let lower: String = name.trim().nfc().flat_map(char::to_lowercase).collect();
+    lower.nfc().collect()
+}
+
+/// What becomes of a placeholder without a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMissing {
+    /// It is left standing.
+    #[default]
+    Keep,
+    /// Nothing stands in its place.
+    Empty,
+    /// The contact is not sent to.
+    Skip,
+}
+
+impl OnMissing {
+    /// Reads its word.
+    ///
+    /// # Errors
+    /// `OnMissing`.
+    pub fn parse(word: &str) -> Result<Self, Invalid> {
+        match word {
+            "keep" => Ok(Self::Keep),
+            "empty" => Ok(Self::Empty),
+            "skip" => Ok(Self::Skip),
+            _ => Err(Invalid::OnMissing),
+        }
+    }
 }
 
 /// A text for one contact.
@@ -54,9 +110,9 @@ pub struct Rendered {
 const AROUND_NAME_BYTES: usize = 3;
 
 impl Rendered {
-    /// What an answer needs for it at the least: the text stands in it twice.
+    /// What an answer needs for it at the least: all of it stands in it twice.
     fn answer_bytes_min(&self) -> usize {
-        2 * self.text.len() + self.missing_bytes
+        2 * (self.text.len() + self.missing_bytes)
     }
 
     /// Whether every placeholder has a value.
@@ -71,13 +127,14 @@ impl Template {
     ///
     /// # Errors
     /// `Text`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str, on_missing: OnMissing) -> Result<Self, Invalid> {
         if !(1..=TEXT_CHARACTERS_MAX).contains(&text.chars().count()) {
             return Err(Invalid::Text);
         }
         let mut template = Self {
             parts: Vec::new(),
             names: Vec::new(),
+            on_missing,
         };
         let mut rest = text;
         while let Some(start) = rest.find(OPENING) {
@@ -99,12 +156,14 @@ impl Template {
         let known = self.names.iter().position(|known| known.exact == name);
         let at = known.unwrap_or(self.names.len());
         if known.is_none() {
-            self.names.push(Name {
-                exact: name.to_owned(),
-                folded: name.to_lowercase(),
-            });
+            self.names.push(Name::with_default(name));
         }
         self.parts.push(Part::Placeholder(at));
+    }
+
+    /// Whether a text with placeholders that have no value is not to be sent.
+    pub fn skips(&self, rendered: &Rendered) -> bool {
+        self.on_missing == OnMissing::Skip && !rendered.is_complete()
     }
 
     /// The names that have no value in `rendered`, a text of this template.
@@ -128,6 +187,7 @@ impl Template {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Placeholder(at) => match &filled[*at] {
                     Some(value) => text.push_str(value),
+                    None if self.on_missing == OnMissing::Empty => {}
                     None => {
                         text.push_str(OPENING);
                         text.push_str(&self.names[*at].exact);
@@ -159,8 +219,7 @@ struct Values<'a> {
     full: &'a FullContact,
     exact: HashMap<&'a str, &'a RawValue>,
     members: &'a [(Cow<'a, str>, &'a RawValue)],
-    /// By names without regard to case, where one is asked for; nothing for two
-    /// that differ in case alone.
+    /// By folded names, where one is asked for; nothing for two that are folded to one.
     folded: OnceCell<HashMap<String, Option<&'a RawValue>>>,
 }
 
@@ -179,24 +238,33 @@ impl<'a> Values<'a> {
 
     fn folded(&self) -> &HashMap<String, Option<&'a RawValue>> {
         self.folded.get_or_init(|| {
-            let mut folded = HashMap::with_capacity(self.members.len());
+            let mut by_folded = HashMap::with_capacity(self.members.len());
             for (name, value) in self.members {
-                folded
-                    .entry(name.to_lowercase())
+                by_folded
+                    .entry(folded(name))
                     .and_modify(|ambiguous| *ambiguous = None)
                     .or_insert(Some(*value));
             }
-            folded
+            by_folded
         })
     }
 
-    /// A member of `meta` by its exact name, else the one of this name in any
-    /// case, else the alias or the number.
-    fn find(&self, name: &Name) -> Option<Cow<'a, str>> {
-        if let Some(value) = self.exact.get(name.exact.as_str()) {
+    /// What stands in the place of a name: its value, else its default.
+    fn find<'n: 'a>(&self, name: &'n Name) -> Option<Cow<'a, str>> {
+        self.value(name).or_else(|| {
+            let (name, default) = name.or_else.as_ref()?;
+            Some(self.value(name).unwrap_or(default.as_str().into()))
+        })
+    }
+
+    /// A member of `meta` by its exact name, else without blanks around it, else by its
+    /// folded one; where there is none, the alias or the number.
+    fn value(&self, name: &Name) -> Option<Cow<'a, str>> {
+        let exact = |name: &str| self.exact.get(name).copied();
+        if let Some(value) = exact(&name.exact).or_else(|| exact(name.exact.trim())) {
             return written(value);
         }
-        // Of two that differ in case alone, neither is meant for sure.
+        // Of two that are folded to one, neither is meant for sure.
         if let Some(Some(value)) = self.folded().get(&name.folded) {
             return written(value);
         }
@@ -239,8 +307,12 @@ mod tests {
         }
     }
 
+    fn parsed(text: &str) -> Result<Template, Invalid> {
+        Template::parse(text, OnMissing::Keep)
+    }
+
     fn render(text: &str, meta: &str) -> (String, Vec<String>) {
-        let template = Template::parse(text).expect("a text");
+        let template = parsed(text).expect("a text");
         let rendered = template.render(&contact(meta), usize::MAX).expect("room");
         let missing = template.missing(&rendered).map(str::to_owned).collect();
         (rendered.text, missing)
@@ -263,7 +335,8 @@ mod tests {
             ("{{Name}}", "{{Name}}"),
             ("{{ALIAS}}", "D"),
             ("{{MSISDN}} {{msisdn}}", "15550000000 15550000000"),
-            ("{{ NAME }}", "{{ NAME }}"),
+            ("{{ NAME }}{{\tname\u{A0}}}", "AB"),
+            ("{{ city}}", "C"),
         ] {
             assert_eq!(render(text, meta).0, filled, "{text}");
         }
@@ -272,6 +345,40 @@ mod tests {
             render("{{alias}}", r#"{"ALIAS":"A","Alias":"B"}"#).0,
             "john"
         );
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_unicode_form() {
+        let meta = "{\"PRÉNOM\":\"Zoë\",\" Ort \":\"Köln\"}";
+        assert_eq!(render("{{PRE\u{301}NOM}}", meta).0, "Zoë");
+        assert_eq!(render("{{pre\u{301}nom}}", meta).0, "Zoë");
+        assert_eq!(render("{{ORT}}", meta).0, "Köln");
+        let both = "{\"É\":\"1\",\"E\u{301}\":\"2\"}";
+        assert_eq!(render("{{É}}{{E\u{301}}}{{é}}", both).0, "12{{é}}");
+    }
+
+    #[test]
+    fn what_stands_behind_the_last_bar_stands_in() {
+        let meta = r#"{"NAME":"Ada","a|b":"bar","z":null,"e":""}"#;
+        for (text, filled) in [
+            ("{{NAME|friend}}", "Ada"),
+            ("{{ name |friend}}", "Ada"),
+            ("{{TITLE|friend}}", "friend"),
+            ("{{TITLE| dear friend }}", " dear friend "),
+            ("{{TITLE|}}", ""),
+            ("{{z|none}}", "none"),
+            ("{{e|none}}", ""),
+            ("{{a|b}}", "bar"),
+            ("{{a|b|c}}", "bar"),
+            ("{{x|y|c}}", "c"),
+            ("{{alias|x}}", "john"),
+            ("{{|x}}", "x"),
+            ("{{TITLE|{NAME}}}", "{NAME}"),
+        ] {
+            let (rendered, missing) = render(text, meta);
+            assert_eq!(rendered, filled, "{text}");
+            assert!(missing.is_empty(), "{text}");
+        }
     }
 
     #[test]
@@ -300,9 +407,9 @@ mod tests {
 
     #[test]
     fn a_text_has_1_to_4096_characters() {
-        assert!(Template::parse(&"é".repeat(4096)).is_ok());
-        assert_eq!(Template::parse(&"é".repeat(4097)), Err(Invalid::Text));
-        assert_eq!(Template::parse(""), Err(Invalid::Text));
+        assert!(parsed(&"é".repeat(4096)).is_ok());
+        assert_eq!(parsed(&"é".repeat(4097)), Err(Invalid::Text));
+        assert_eq!(parsed(""), Err(Invalid::Text));
     }
 
     proptest! {
@@ -310,7 +417,7 @@ mod tests {
         fn values_are_never_expanded_again(value in "[{}NAB ]{0,12}", text in "([{}]{1,3}|N|A|x){0,12}y") {
             let meta = serde_json::json!({"N": value, "A": "{{N}}"}).to_string();
             let (filled, _) = render(&text, &meta);
-            let template = Template::parse(&text).expect("a text");
+            let template = parsed(&text).expect("a text");
             let expected: String = template.parts.iter().map(|part| match part {
                 Part::Literal(text) => text.clone(),
                 Part::Placeholder(at) => match template.names[*at].exact.as_str() {
@@ -326,7 +433,7 @@ mod tests {
         fn everything_between_braces_is_filled_or_missing(text in "(\\{\\{|\\}\\}|N|é| |\\{|\\}){0,16}.") {
             let (filled, missing) = render(&text, "{}");
             prop_assert_eq!(&filled, &text, "without values the text is as it was");
-            let template = Template::parse(&text).expect("a text");
+            let template = parsed(&text).expect("a text");
             for part in &template.parts {
                 match part {
                     Part::Placeholder(at) => prop_assert!(missing.contains(&template.names[*at].exact)),

@@ -1,5 +1,6 @@
 //! What a sender needs of its recipients in one call.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::fields::present;
 use crate::invalid::Invalid;
 use crate::json::decode_string;
 use crate::resolve::{ANSWER_BYTES_MAX, RECIPIENTS_MAX, Recipient, Resolved};
-use crate::template::{Rendered, Template};
+use crate::template::{OnMissing, Rendered, Template};
 
 /// Bytes of a body with many recipients.
 const RESOLVE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -42,7 +43,7 @@ pub(super) async fn resolve(
 }
 
 fn parse(body: &ResolveBody) -> Result<(Vec<Recipient>, Option<Template>), Invalid> {
-    let [recipients, text] = body.fields(["recipients", "text"])?;
+    let [recipients, text, on_missing] = body.fields(["recipients", "text", "onMissing"])?;
     let recipients = recipients.ok_or(Invalid::Recipients)?;
     let recipients: Vec<String> =
         serde_json::from_str(recipients.get()).map_err(|_| Invalid::Recipients)?;
@@ -53,15 +54,18 @@ fn parse(body: &ResolveBody) -> Result<(Vec<Recipient>, Option<Template>), Inval
         alias: Alias::parse(&sent).ok(),
         sent,
     });
-    Ok((
-        recipients.collect(),
-        present(text).map(parse_text).transpose()?,
-    ))
+    let text = present(text).map(|text| as_text(text).ok_or(Invalid::Text));
+    let text = text.transpose()?;
+    let on_missing = match present(on_missing) {
+        Some(word) => OnMissing::parse(&as_text(word).ok_or(Invalid::OnMissing)?)?,
+        None => OnMissing::default(),
+    };
+    let template = text.map(|text| Template::parse(&text, on_missing));
+    Ok((recipients.collect(), template.transpose()?))
 }
 
-fn parse_text(value: &RawValue) -> Result<Template, Invalid> {
-    let text = decode_string(value).and_then(Result::ok);
-    Template::parse(&text.ok_or(Invalid::Text)?)
+fn as_text(value: &RawValue) -> Option<Cow<'_, str>> {
+    decode_string(value).and_then(Result::ok)
 }
 
 /// An answer in the making: what came of each recipient, and beside it those that may
@@ -94,6 +98,7 @@ impl Answer {
                 alias: full.contact.alias.as_str(),
                 msisdn: full.contact.msisdn.as_str(),
                 text: text.as_ref().map(|text| text.text.as_str()),
+                missing: lacking(self.template.as_deref(), text.as_ref()),
             };
             serde_json::to_writer(&mut self.recipients, &recipient)?;
         }
@@ -144,6 +149,8 @@ struct WrittenRecipient<'a> {
     msisdn: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Missing<'a>>,
 }
 
 /// The names that a text lacks, written from where they stand.
@@ -153,6 +160,13 @@ impl Serialize for Missing<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.missing(self.1))
     }
+}
+
+fn lacking<'a>(template: Option<&'a Template>, text: Option<&'a Rendered>) -> Option<Missing<'a>> {
+    let text = text.filter(|text| !text.is_complete());
+    template
+        .zip(text)
+        .map(|(template, text)| Missing(template, text))
 }
 
 impl<'a> WrittenResult<'a> {
@@ -165,19 +179,20 @@ impl<'a> WrittenResult<'a> {
             Resolved::NotFound => ("not_found", None, None),
             Resolved::OptedOut(full) => ("opted_out", Some(full), None),
             Resolved::Duplicate(full) => ("duplicate", Some(full), None),
+            Resolved::Incomplete(full, text) => ("incomplete", Some(full), Some(text)),
             Resolved::Sendable(full, text) => ("ok", Some(full), text.as_ref()),
         };
         let meta = full.map(|full| serde_json::from_str(full.meta.as_json()));
-        let lacking = text.filter(|text| !text.is_complete());
         Ok(Self {
             recipient,
             status,
             msisdn: full.map(|full| full.contact.msisdn.as_str()),
             meta: meta.transpose()?,
-            text: text.map(|text| text.text.as_str()),
-            missing: template
-                .zip(lacking)
-                .map(|(template, text)| Missing(template, text)),
+            missing: lacking(template, text),
+            // What is not to be sent is not shown as if it were ready.
+            text: text
+                .filter(|_| !matches!(resolved, Resolved::Incomplete(..)))
+                .map(|text| text.text.as_str()),
         })
     }
 }
