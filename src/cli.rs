@@ -258,6 +258,9 @@ pub struct Import {
     /// How the file holds them
     #[arg(long, default_value = "csv")]
     pub format: FileFormat,
+    /// In which encoding it is; a byte order mark of UTF-8 or UTF-16 says another
+    #[arg(long, default_value = "utf-8")]
+    pub encoding: FileEncoding,
     /// What becomes of a contact whose alias is there
     #[arg(long, default_value = "create")]
     pub mode: ImportMode,
@@ -283,6 +286,20 @@ pub struct Export {
     /// How the file is to hold the contacts
     #[arg(long, default_value = "csv")]
     pub format: FileFormat,
+    /// Begin CSV with a byte order mark, by which spreadsheets know that it is UTF-8
+    #[arg(long)]
+    pub bom: bool,
+}
+
+/// In which encoding a file is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FileEncoding {
+    /// What everything writes today
+    #[value(name = "utf-8")]
+    Utf8,
+    /// What older western programs write
+    #[value(name = "windows-1252")]
+    Windows1252,
 }
 
 /// How a file holds contacts.
@@ -301,6 +318,8 @@ pub enum ImportMode {
     Create,
     /// The row takes its place
     Upsert,
+    /// The row takes its place, its meta is merged into the one that is there
+    Merge,
 }
 
 /// `healthcheck`

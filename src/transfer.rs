@@ -4,6 +4,7 @@
 mod cells;
 mod columns;
 mod csv;
+mod decoded;
 mod file;
 mod ndjson;
 mod tally;
@@ -11,10 +12,13 @@ mod write;
 
 use std::io::{self, BufRead};
 
+use decoded::Decoded;
+pub use decoded::Encoding;
 pub use file::{ContactsFile, ExportError, Spool, SpoolWriter};
 pub use tally::{RowError, Summary, Tally};
 use write::Writer;
 
+use crate::bulk::BulkMode;
 use crate::contact::NewContact;
 use crate::invalid::Invalid;
 
@@ -35,6 +39,19 @@ pub enum Format {
     Ndjson,
 }
 
+/// How a file is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// How it holds contacts.
+    pub format: Format,
+    /// In which encoding its text is.
+    pub encoding: Encoding,
+    /// What its rows are for: a meta that is merged may be a patch.
+    pub mode: BulkMode,
+    /// Whether the bytes of each row are wanted.
+    pub keeps_raw: bool,
+}
+
 /// One row of a file.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -53,6 +70,22 @@ pub enum Unreadable {
     Io(io::Error),
     /// What is wrong at this line is wrong with the whole file.
     File(u64, Invalid),
+    /// The file has no rows, or only empty ones.
+    Empty,
+}
+
+impl Unreadable {
+    /// What is wrong with the file, where it could be read.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn into_invalid(self) -> Result<Invalid, io::Error> {
+        match self {
+            Self::Io(error) => Err(error),
+            Self::File(line, invalid) => Ok(Invalid::FileLine(line, Box::new(invalid))),
+            Self::Empty => Ok(Invalid::FileNoRows),
+        }
+    }
 }
 
 impl From<io::Error> for Unreadable {
@@ -64,25 +97,26 @@ impl From<io::Error> for Unreadable {
 /// The rows of a file, one after the other.
 pub struct Rows<R> {
     reader: Reader<R>,
+    any: bool,
 }
 
 enum Reader<R> {
-    Csv(Box<csv::CsvRows<R>>),
-    Ndjson(ndjson::NdjsonRows<R>),
+    Csv(Box<csv::CsvRows<Decoded<R>>>),
+    Ndjson(ndjson::NdjsonRows<Decoded<R>>),
 }
 
 impl<R: BufRead> Rows<R> {
-    /// Begins to read `input`, of CSV the first line. `keeps_raw` where the
-    /// bytes of each row are wanted.
+    /// Begins to read `input`, of CSV the first line.
     ///
     /// # Errors
-    /// `File` for a file that is no text or whose columns are wrong.
-    pub fn open(format: Format, input: R, keeps_raw: bool) -> Result<Self, Unreadable> {
-        let reader = match format {
-            Format::Csv => Reader::Csv(Box::new(csv::CsvRows::open(input, keeps_raw)?)),
-            Format::Ndjson => Reader::Ndjson(ndjson::NdjsonRows::open(input, keeps_raw)?),
+    /// `File` for a file that is no text or whose columns are wrong; `Empty`.
+    pub fn open(input: R, reading: Reading) -> Result<Self, Unreadable> {
+        let input = Decoded::open(input, reading.encoding)?;
+        let reader = match reading.format {
+            Format::Csv => Reader::Csv(Box::new(csv::CsvRows::open(input, reading)?)),
+            Format::Ndjson => Reader::Ndjson(ndjson::NdjsonRows::open(input, reading)),
         };
-        Ok(Self { reader })
+        Ok(Self { reader, any: false })
     }
 
     /// The first line as it came; of NDJSON nothing.
@@ -93,7 +127,7 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
-    /// Bytes that were read so far.
+    /// Bytes that were read so far, as UTF-8.
     pub fn bytes(&self) -> u64 {
         match &self.reader {
             Reader::Csv(rows) => rows.bytes(),
@@ -104,7 +138,7 @@ impl<R: BufRead> Rows<R> {
     /// The next rows, as many as one transaction takes; none at the end.
     ///
     /// # Errors
-    /// Those of the stream; of NDJSON `File`, where the first bytes are no text.
+    /// Those of the stream; `Empty` at an end before the first.
     pub fn batch(&mut self) -> Result<Vec<Row>, Unreadable> {
         let begun = self.bytes();
         let mut rows = Vec::with_capacity(BATCH_ROWS_MAX);
@@ -116,6 +150,10 @@ impl<R: BufRead> Rows<R> {
             let Some(row) = next else { break };
             rows.push(row);
         }
+        if rows.is_empty() && !self.any {
+            return Err(Unreadable::Empty);
+        }
+        self.any = true;
         Ok(rows)
     }
 }
@@ -167,24 +205,14 @@ impl Lines {
 
 /// The byte order mark that some programs put in front of UTF-8.
 const BYTE_ORDER_MARK_UTF8: &[u8] = b"\xef\xbb\xbf";
-const BYTE_ORDER_MARKS_UTF16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// How many bytes of a file's first ones are a byte order mark.
-///
-/// # Errors
-/// `FileNotText` for that of UTF-16.
-fn byte_order_mark_bytes(first: &[u8]) -> Result<usize, Invalid> {
-    if BYTE_ORDER_MARKS_UTF16
-        .iter()
-        .any(|mark| first.starts_with(mark))
-    {
-        return Err(Invalid::FileNotText);
-    }
-    Ok(if first.starts_with(BYTE_ORDER_MARK_UTF8) {
+fn byte_order_mark_bytes(first: &[u8]) -> usize {
+    if first.starts_with(BYTE_ORDER_MARK_UTF8) {
         BYTE_ORDER_MARK_UTF8.len()
     } else {
         0
-    })
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::CommandError;
 use super::progress::Progress;
 use crate::bulk::{BulkMode, ItemOutcome};
-use crate::cli::{Export, FileFormat, Import, ImportMode};
+use crate::cli::{Export, FileEncoding, FileFormat, Import, ImportMode};
 use crate::contact::NewContact;
 use crate::error::Error;
 use crate::files;
@@ -16,7 +16,8 @@ use crate::http::wire::import_record::SummaryRecord;
 use crate::invalid::Invalid;
 use crate::store::{DryRun, Operator, locate};
 use crate::transfer::{
-    ContactsFile, ExportError, Format, Row, RowError, Rows, SpoolWriter, Tally, Unreadable,
+    ContactsFile, Encoding, ExportError, Format, Reading, Row, RowError, Rows, SpoolWriter, Tally,
+    Unreadable,
 };
 
 /// Stands for a standard stream in place of a file.
@@ -38,7 +39,20 @@ pub fn import(arguments: &Import) -> Result<(), CommandError> {
         None => Box::new(stdin().lock()),
     };
     let input = BufReader::with_capacity(PIECE_BYTES, input);
-    let mut rows = Rows::open(format(arguments.format), input, arguments.rejects.is_some())
+    let reading = Reading {
+        format: format(arguments.format),
+        encoding: match arguments.encoding {
+            FileEncoding::Utf8 => Encoding::Utf8,
+            FileEncoding::Windows1252 => Encoding::Windows1252,
+        },
+        mode: mode(arguments.mode),
+        keeps_raw: arguments.rejects.is_some(),
+    };
+    let mut rows =
+        Rows::open(input, reading).map_err(|error| unreadable(&arguments.file, error))?;
+    // First of all: a file without rows makes no address book.
+    let first = rows
+        .batch()
         .map_err(|error| unreadable(&arguments.file, error))?;
     let path = locate(&arguments.database.path)?;
     if arguments.dry_run {
@@ -49,6 +63,7 @@ pub fn import(arguments: &Import) -> Result<(), CommandError> {
     let mut progress = Progress::of(bytes);
     let mut tally = Tally::default();
     let imported = import_rows(
+        first,
         &mut rows,
         &mut target,
         &mut tally,
@@ -57,13 +72,14 @@ pub fn import(arguments: &Import) -> Result<(), CommandError> {
     );
     progress.finish();
     let rejected = rejects.finish();
-    let printed = print_summary(&tally);
-    imported.map_err(|error| ended(&arguments.file, error, &tally, arguments.dry_run))?;
+    let (line, failed, total) = (tally.line, tally.summary.failed, tally.summary.total);
+    let printed = print_summary(tally, reading.mode, arguments.dry_run);
+    imported.map_err(|error| ended(&arguments.file, error, line, arguments.dry_run))?;
     rejected?;
     printed?;
-    match tally.summary.failed {
+    match failed {
         0 => Ok(()),
-        failed => Err(CommandError::RowsFailed(failed, tally.summary.total)),
+        failed => Err(CommandError::RowsFailed(failed, total)),
     }
 }
 
@@ -75,17 +91,14 @@ enum Ended {
 }
 
 fn import_rows(
+    mut batch: Vec<Row>,
     rows: &mut Rows<impl io::BufRead>,
     target: &mut Target,
     tally: &mut Tally,
     progress: &mut Progress,
     rejects: &mut Rejects,
 ) -> Result<(), Ended> {
-    loop {
-        let batch = rows.batch().map_err(Ended::Input)?;
-        if batch.is_empty() {
-            return Ok(());
-        }
+    while !batch.is_empty() {
         let outcomes = target
             .store(Tally::contacts(&batch))
             .map_err(Ended::Store)?;
@@ -101,7 +114,9 @@ fn import_rows(
         });
         kept.map_err(Ended::Rejects)?;
         progress.advance(rows.bytes(), tally.summary.total);
+        batch = rows.batch().map_err(Ended::Input)?;
     }
+    Ok(())
 }
 
 fn line_of(error: &RowError) -> String {
@@ -117,33 +132,32 @@ fn line_of(error: &RowError) -> String {
 }
 
 /// A failure in the middle, and what stays of what was before it.
-fn ended(file: &Path, ended: Ended, tally: &Tally, dry_run: bool) -> CommandError {
+fn ended(file: &Path, ended: Ended, line: u64, dry_run: bool) -> CommandError {
     let cause = match ended {
         Ended::Input(error) => unreadable(file, error),
         Ended::Store(error) => error.into(),
         Ended::Rejects(error) => error,
     };
-    if dry_run || tally.line == 0 {
+    if dry_run || line == 0 {
         return cause;
     }
     CommandError::ImportEnded {
-        line: tally.line,
+        line,
         cause: Box::new(cause),
     }
 }
 
 fn unreadable(file: &Path, error: Unreadable) -> CommandError {
-    match error {
-        Unreadable::Io(source) => CommandError::file(file, source),
-        Unreadable::File(line, invalid) => {
-            CommandError::Argument(Invalid::FileLine(line, Box::new(invalid)))
-        }
+    match error.into_invalid() {
+        Ok(invalid) => CommandError::Argument(invalid),
+        Err(source) => CommandError::file(file, source),
     }
 }
 
-fn print_summary(tally: &Tally) -> Result<(), CommandError> {
+fn print_summary(tally: Tally, mode: BulkMode, dry_run: bool) -> Result<(), CommandError> {
     let mut out = stdout().lock();
-    serde_json::to_writer(&mut out, &SummaryRecord::of(&tally.summary)).map_err(io::Error::from)?;
+    let summary = SummaryRecord::of(tally.summary, mode, dry_run);
+    serde_json::to_writer(&mut out, &summary).map_err(io::Error::from)?;
     writeln!(out)?;
     Ok(())
 }
@@ -171,6 +185,14 @@ fn format(format: FileFormat) -> Format {
     }
 }
 
+fn mode(mode: ImportMode) -> BulkMode {
+    match mode {
+        ImportMode::Create => BulkMode::Create,
+        ImportMode::Upsert => BulkMode::Upsert,
+        ImportMode::Merge => BulkMode::Merge,
+    }
+}
+
 /// Where the rows of an import go.
 struct Target {
     operator: Operator,
@@ -188,10 +210,7 @@ impl Target {
         Ok(Self {
             operator,
             dry_run,
-            mode: match arguments.mode {
-                ImportMode::Create => BulkMode::Create,
-                ImportMode::Upsert => BulkMode::Upsert,
-            },
+            mode: mode(arguments.mode),
         })
     }
 
@@ -278,12 +297,14 @@ pub fn export(arguments: &Export) -> Result<(), CommandError> {
     let path = locate(&arguments.database.path)?;
     needs_file(&path)?;
     let operator = Operator::open_or_create(&path, None)?;
-    let format = format(arguments.format);
+    if arguments.bom && !matches!(arguments.format, FileFormat::Csv) {
+        return Err(CommandError::Argument(Invalid::ExportBomOfJson));
+    }
     let mut progress = Progress::of(Some(operator.contact_count()?));
     let exported = if arguments.file.as_os_str() == STREAM {
-        export_to_stream(&operator, format, &mut progress)
+        export_to_stream(&operator, arguments, &mut progress)
     } else {
-        export_to_file(&operator, format, &arguments.file, &mut progress)
+        export_to_file(&operator, arguments, &mut progress)
     };
     progress.finish();
     exported
@@ -291,25 +312,26 @@ pub fn export(arguments: &Export) -> Result<(), CommandError> {
 
 /// A file whose rows are told to `progress`.
 fn contacts_file<W: Write>(
-    format: Format,
+    arguments: &Export,
     out: W,
     progress: &mut Progress,
 ) -> ContactsFile<W, impl FnMut(u64) -> bool> {
-    ContactsFile::new(format, out, |rows| {
+    let told = |rows| {
         progress.advance(rows, rows);
         true
-    })
+    };
+    ContactsFile::new(format(arguments.format), out, told).with_mark(arguments.bom)
 }
 
 /// Spools first: a reader that is slow does not keep the WAL from being reset.
 fn export_to_stream(
     operator: &Operator,
-    format: Format,
+    arguments: &Export,
     progress: &mut Progress,
 ) -> Result<(), CommandError> {
     let file = operator.temporary_file().map(SpoolWriter::new);
     let file = file.map_err(|source| CommandError::file(operator.path(), source))?;
-    let exported = operator.export(contacts_file(format, file, progress));
+    let exported = operator.export(contacts_file(arguments, file, progress));
     let spool = exported.map_err(|error| failed(operator.path(), error))?;
     let spool = spool.finish();
     let mut out = stdout().lock();
@@ -326,10 +348,10 @@ fn export_to_stream(
 /// Writes under another name, so that half an export never stands under its own.
 fn export_to_file(
     operator: &Operator,
-    format: Format,
-    path: &Path,
+    arguments: &Export,
     progress: &mut Progress,
 ) -> Result<(), CommandError> {
+    let path = arguments.file.as_path();
     if path.exists() && !path.is_file() {
         return Err(CommandError::NoFile(path.to_owned()));
     }
@@ -340,7 +362,7 @@ fn export_to_file(
     let file = files::create_private(&draft);
     let mut file = file.map_err(|source| CommandError::file(path, source))?;
     let written = operator
-        .export(contacts_file(format, &mut file, progress))
+        .export(contacts_file(arguments, &mut file, progress))
         .and_then(|file| Ok(file.sync_all()?))
         .and_then(|()| Ok(fs::rename(&draft, path)?))
         .and_then(|()| Ok(files::sync_directory_of(path)?));

@@ -42,9 +42,10 @@ pub(super) async fn bulk(
     let (order, body) = permit.run(move || Ok((parse_order(&body)?, body))).await?;
     let grant = match order.mode {
         BulkMode::Create => allowed.grant(),
-        BulkMode::Upsert => allowed.widened::<PutContacts>()?,
+        BulkMode::Upsert | BulkMode::Merge => allowed.widened::<PutContacts>()?,
     };
-    let contacts = permit.run(move || parse_contacts(&body)).await?;
+    let mode = order.mode;
+    let contacts = permit.run(move || parse_contacts(&body, mode)).await?;
     store_and_answer(allowed.store(), grant, once, order, contacts).await
 }
 
@@ -82,17 +83,18 @@ fn parse_order(body: &BulkBody) -> Result<BulkOrder, Invalid> {
     let [mode, atomic, dry_run, _] = body.fields(BULK_FIELDS)?;
     let mode = present(mode).map(|mode| decode_string(mode).and_then(Result::ok));
     Ok(BulkOrder {
-        mode: match mode.as_ref().map(Option::as_deref) {
-            None | Some(Some("create")) => BulkMode::Create,
-            Some(Some("upsert")) => BulkMode::Upsert,
-            Some(_) => return Err(Invalid::BulkMode),
+        mode: match mode {
+            Some(word) => word
+                .and_then(|word| BulkMode::parse(&word))
+                .ok_or(Invalid::BulkMode)?,
+            None => BulkMode::Create,
         },
         atomic: flag(atomic).ok_or(Invalid::BulkAtomic)?,
         dry_run: flag(dry_run).ok_or(Invalid::BulkDryRun)?,
     })
 }
 
-fn parse_contacts(body: &BulkBody) -> Result<Vec<SentContact>, Invalid> {
+fn parse_contacts(body: &BulkBody, mode: BulkMode) -> Result<Vec<SentContact>, Invalid> {
     let [_, _, _, contacts] = body.fields(BULK_FIELDS)?;
     let contacts = contacts.ok_or(Invalid::BulkContacts)?;
     let contacts: Vec<&RawValue> =
@@ -103,7 +105,7 @@ fn parse_contacts(body: &BulkBody) -> Result<Vec<SentContact>, Invalid> {
     let mut first_uses: HashMap<Alias, usize> = HashMap::new();
     let contacts = contacts.into_iter().enumerate();
     let contacts = contacts.map(|(index, value)| {
-        let contact = parse_item(value).and_then(|contact| {
+        let contact = parse_item(value, mode).and_then(|contact| {
             match first_uses.get(&contact.alias) {
                 Some(first) => return Err(Invalid::AliasOfAnother(*first)),
                 None => first_uses.insert(contact.alias.clone(), index),
@@ -123,11 +125,11 @@ fn flag(value: Option<&RawValue>) -> Option<bool> {
     }
 }
 
-fn parse_item(value: &RawValue) -> Result<NewContact, Invalid> {
+fn parse_item(value: &RawValue, mode: BulkMode) -> Result<NewContact, Invalid> {
     if !value.get().starts_with('{') {
         return Err(Invalid::ContactNotObject);
     }
-    parse_contact(fields_of(value, FIELDS)?)
+    parse_contact(fields_of(value, FIELDS)?, mode)
 }
 
 fn alias_of(value: &RawValue) -> Option<Alias> {
@@ -193,6 +195,9 @@ impl Results {
             let refusal = Refusal::from(Invalid::BulkRefused(wrong));
             return refusal.answer_with_results(self.written(order));
         }
+        let cleared = self.0.iter().flat_map(|result| &result.outcome);
+        let cleared = cleared.map(|stored| stored.cleared).sum();
+        let shows_cleared = order.dry_run && order.mode == BulkMode::Upsert;
         let results = self.written(order);
         let count = |status| results.iter().filter(|one| one.status == status).count();
         envelope::succeeded(Answer {
@@ -202,6 +207,7 @@ impl Results {
                 updated: count("updated"),
                 unchanged: count("unchanged"),
                 failed: count("error"),
+                cleared: shows_cleared.then_some(cleared),
             },
             results,
         })
@@ -212,8 +218,10 @@ impl Results {
         let written = results.map(|(index, ItemResult { alias, outcome })| {
             let (status, id, error) = match outcome {
                 // What a dry run would create has no id.
-                Ok((_, Outcome::Created)) if order.dry_run => ("created", None, None),
-                Ok((id, outcome)) => (outcome_word(*outcome), Some(*id), None),
+                Ok(stored) if order.dry_run && stored.outcome == Outcome::Created => {
+                    ("created", None, None)
+                }
+                Ok(stored) => (outcome_word(stored.outcome), Some(stored.id), None),
                 Err(error) => (
                     "error",
                     None,
@@ -245,6 +253,9 @@ struct Summary {
     updated: usize,
     unchanged: usize,
     failed: usize,
+    /// What an upsert would clear, where it is tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleared: Option<u64>,
 }
 
 #[derive(Serialize)]

@@ -21,7 +21,7 @@ use super::gate::observe::OnDisk;
 use super::wire::envelope::{self, Refusal};
 use super::wire::import_record::{RowErrorRecord, SummaryRecord};
 use super::wire::query::Query;
-use super::wire::upload::{self, Upload};
+use super::wire::upload::{self, MEDIA_TYPES, Upload};
 use crate::bulk::BulkMode;
 use crate::error::Error;
 use crate::invalid::Invalid;
@@ -29,7 +29,7 @@ use crate::key::Grant;
 use crate::permits::Permitted;
 use crate::store::{DryRun, Store};
 use crate::transfer::{
-    ContactsFile, ExportError, Format, Row, Rows, Spool, SpoolWriter, Tally, Unreadable,
+    ContactsFile, ExportError, Format, Reading, Row, Rows, Spool, SpoolWriter, Tally, Unreadable,
 };
 
 /// Bytes of an export that are read and sent at once.
@@ -40,17 +40,25 @@ const BATCHES_MAX: usize = 1;
 type Answer = Result<HttpResponse, Refusal>;
 
 pub(super) async fn export(allowed: Allowed<ReadContacts>, request: HttpRequest) -> Answer {
-    Query::parse(request.query_string())?.into_nothing()?;
+    let with_mark = Query::parse(request.query_string())?.into_export()?;
     let format = accepted(&request);
+    if with_mark && format != Format::Csv {
+        return Err(Invalid::ExportBomOfJson.into());
+    }
     if request.method() == Method::HEAD {
         return Ok(attachment(format, body::None::new()));
     }
-    let spool = spool(allowed.store(), allowed.grant(), format).await?;
+    let spool = spool(allowed.store(), allowed.grant(), format, with_mark).await?;
     Ok(attachment(format, SpoolBody::of(spool)))
 }
 
 /// Writes the whole export first, so that a slow reader holds nobody up.
-async fn spool(store: &Store, grant: Grant, format: Format) -> Result<Permitted<Spool>, Error> {
+async fn spool(
+    store: &Store,
+    grant: Grant,
+    format: Format,
+    with_mark: bool,
+) -> Result<Permitted<Spool>, Error> {
     // The one for its file, kept until it is sent; the other while it is written.
     let spool_permit = store.spool_permit(grant)?;
     let _permit = store.export_permit(grant).await?;
@@ -60,7 +68,7 @@ async fn spool(store: &Store, grant: Grant, format: Format) -> Result<Permitted<
     let file = store.temporary_file().map_err(ExportError::Io);
     let file = file.map_err(export_error)?;
     let still_wanted = move |_| wanted.strong_count() > 0;
-    let file = ContactsFile::new(format, SpoolWriter::new(file), still_wanted);
+    let file = ContactsFile::new(format, SpoolWriter::new(file), still_wanted).with_mark(with_mark);
     let written = store.export(grant, file).await.map_err(export_error)?;
     drop(waiting);
     Ok(spool_permit.tie(written.finish()))
@@ -87,9 +95,11 @@ fn accepted(request: &HttpRequest) -> Format {
     let ranked = Accept::parse(request).map(|accept| accept.ranked());
     let formats = ranked.unwrap_or_default().into_iter();
     let mut formats = formats.filter_map(|range| match range.essence_str() {
-        "text/csv" | "text/*" | "*/*" => Some(Format::Csv),
-        "application/x-ndjson" | "application/*" => Some(Format::Ndjson),
-        _ => None,
+        "text/*" | "*/*" => Some(Format::Csv),
+        "application/*" => Some(Format::Ndjson),
+        named => MEDIA_TYPES
+            .iter()
+            .find_map(|(name, format)| (*name == named).then_some(*format)),
     });
     formats.next().unwrap_or(Format::Csv)
 }
@@ -167,10 +177,10 @@ pub(super) async fn import(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Answer {
-    let (mode, dry_run) = Query::parse(request.query_string())?.into_import()?;
+    let (mode, encoding, dry_run) = Query::parse(request.query_string())?.into_import()?;
     let grant = match mode {
         BulkMode::Create => allowed.grant(),
-        BulkMode::Upsert => allowed.widened::<PutContacts>()?,
+        BulkMode::Upsert | BulkMode::Merge => allowed.widened::<PutContacts>()?,
     };
     let (format, upload) = Upload::begin(&request, payload)?;
     let store = allowed.store();
@@ -188,23 +198,35 @@ pub(super) async fn import(
             error = ended => Err(error.into()),
         }
     };
-    let imported = import_file(receive, format, (store, grant, mode), trial, &mut tally).await;
+    let reading = Reading {
+        format,
+        encoding,
+        mode,
+        keeps_raw: false,
+    };
+    let imported = import_file(receive, reading, (store, grant), trial, &mut tally).await;
     if imported.is_ok() {
         request.extensions_mut().insert(BodyRead);
     }
-    answer(imported, tally, dry_run)
+    let counted = |tally: Tally| Counted::of(tally, mode, dry_run);
+    answer(imported, tally, dry_run, counted)
 }
 
 /// What ends an import in its middle is told together with what stays.
-fn answer(imported: Result<(), Refusal>, tally: Tally, dry_run: bool) -> Answer {
+fn answer(
+    imported: Result<(), Refusal>,
+    tally: Tally,
+    dry_run: bool,
+    counted: impl FnOnce(Tally) -> Counted,
+) -> Answer {
     let line = tally.line;
     match imported {
-        Ok(()) => Ok(envelope::succeeded(Counted::of(tally))),
+        Ok(()) => Ok(envelope::succeeded(counted(tally))),
         Err(cause) if dry_run || line == 0 => Err(cause),
         Err(cause) => {
             let cause = Box::new(cause);
             let ended = Refusal::ImportEnded { cause, line };
-            Ok(ended.answer_beside(Counted::of(tally)))
+            Ok(ended.answer_beside(counted(tally)))
         }
     }
 }
@@ -213,14 +235,15 @@ fn answer(imported: Result<(), Refusal>, tally: Tally, dry_run: bool) -> Answer 
 /// parsing, and parsing for storing.
 async fn import_file(
     receive: impl AsyncFnOnce(mpsc::Sender<Bytes>) -> Result<(), Refusal>,
-    format: Format,
-    order: (&Store, Grant, BulkMode),
+    reading: Reading,
+    (store, grant): (&Store, Grant),
     trial: Option<DryRun>,
     tally: &mut Tally,
 ) -> Result<(), Refusal> {
+    let order = (store, grant, reading.mode);
     let (chunks, received) = upload::channel();
     let (parsed, batches) = mpsc::channel(BATCHES_MAX);
-    let parsing = spawn_blocking(move || parse(format, received, &parsed));
+    let parsing = spawn_blocking(move || parse(reading, received, &parsed));
     let mut receiving = std::pin::pin!(receive(chunks));
     let mut storing = std::pin::pin!(store_batches(batches, order, trial, tally));
     // Where parsing or storing ends first, the rest of the body is not waited for.
@@ -233,19 +256,19 @@ async fn import_file(
     received?;
     match parsing.await.map_err(|_| Error::Internal)? {
         Ok(()) => Ok(()),
-        Err(Unreadable::File(line, invalid)) => {
-            Err(Invalid::FileLine(line, Box::new(invalid)).into())
-        }
-        Err(Unreadable::Io(_)) => Err(Invalid::BodyUnreadable.into()),
+        Err(error) => Err(error
+            .into_invalid()
+            .unwrap_or(Invalid::BodyUnreadable)
+            .into()),
     }
 }
 
 fn parse(
-    format: Format,
+    reading: Reading,
     received: upload::Received,
     parsed: &mpsc::Sender<Vec<Row>>,
 ) -> Result<(), Unreadable> {
-    let mut rows = Rows::open(format, received, false)?;
+    let mut rows = Rows::open(received, reading)?;
     loop {
         let batch = rows.batch()?;
         if batch.is_empty() || parsed.blocking_send(batch).is_err() {
@@ -282,9 +305,9 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(tally: Tally) -> Self {
+    fn of(tally: Tally, mode: BulkMode, dry_run: bool) -> Self {
         Self {
-            summary: SummaryRecord::of(&tally.summary),
+            summary: SummaryRecord::of(tally.summary, mode, dry_run),
             errors: tally.errors.into_iter().map(RowErrorRecord::of).collect(),
         }
     }

@@ -1,6 +1,8 @@
 //! What stands in one cell of CSV. A spreadsheet takes a cell that begins as a
 //! formula for one; an apostrophe in front keeps it a text.
 
+use crate::text::trim_unseen;
+
 /// What a cell may not begin with without an apostrophe in front of it.
 /// Full-width forms are taken for the ASCII ones by spreadsheets of East Asia.
 const BEGINS_FORMULA: [char; 12] = [
@@ -12,6 +14,21 @@ pub(super) fn meant(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(rest) if rest.starts_with(BEGINS_FORMULA) => rest,
         _ => cell,
+    }
+}
+
+/// The text of a cell that holds a number, without what a spreadsheet adds to one that it
+/// took for a quantity: an apostrophe in front, or `.0` behind seven digits or more.
+pub(super) fn number(cell: &str) -> &str {
+    let text = trim_unseen(cell);
+    let text = text.strip_prefix('\'').unwrap_or(text);
+    let whole = text.strip_suffix(".0").filter(|whole| {
+        let digits = whole.strip_prefix('+').unwrap_or(whole);
+        digits.len() >= 7 && digits.bytes().all(|one| one.is_ascii_digit())
+    });
+    match whole {
+        Some(whole) => whole,
+        None => cell.trim_start().strip_prefix('\'').unwrap_or(cell),
     }
 }
 

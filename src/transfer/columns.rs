@@ -1,22 +1,35 @@
 //! The first line of a CSV file: which delimiter it has, and which column is what.
 
+use std::collections::HashSet;
+
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde_json::value::RawValue;
+use unicode_normalization::UnicodeNormalization;
 
 use super::{Lines, ROW_BYTES_MAX, byte_order_mark_bytes, cells};
 use crate::invalid::Invalid;
 use crate::meta::Meta;
+use crate::text::trim_unseen;
 
 /// Columns of a file. Its message names it.
 pub(super) const COLUMNS_MAX: usize = 1_024;
 /// The one with which both columns of every file are columns; in this order.
-const DELIMITERS: [u8; 2] = *b",;";
+const DELIMITERS: &[u8] = b",;\t";
+/// What a first line begins with that names the delimiter, as spreadsheets write it.
+const NAMES_DELIMITER: &[u8] = b"sep=";
+/// What is no member, in any case.
+const RESERVED: [&str; 3] = ["alias", "msisdn", "meta"];
+/// Columns that a message names, and characters of each.
+const COLUMNS_SHOWN_MAX: usize = 32;
+const COLUMN_SHOWN_CHARACTERS_MAX: usize = 64;
 
 /// What a column holds.
 pub(super) enum Column {
     Alias,
     Msisdn,
     Meta,
+    /// Nothing, in every row.
+    Nameless,
     /// A string member of meta: its name as JSON, with the colon.
     Member(String),
 }
@@ -36,6 +49,8 @@ pub(super) enum Parsed {
     Header(Box<Header>),
     /// It does not end here.
     Longer,
+    /// Nothing stands in the file.
+    Empty,
     /// What is wrong with it, and where it begins.
     Wrong(u64, Invalid),
 }
@@ -43,10 +58,7 @@ pub(super) enum Parsed {
 /// Reads the first line from the beginning of a file, which is all of it where
 /// it is `at_end`.
 pub(super) fn parse(beginning: &[u8], at_end: bool) -> Parsed {
-    let text_begin = match byte_order_mark_bytes(beginning) {
-        Ok(bytes) => bytes,
-        Err(invalid) => return Parsed::Wrong(1, invalid),
-    };
+    let text_begin = byte_order_mark_bytes(beginning);
     let mut lines = Lines::new();
     lines.bytes = text_begin as u64;
     let text = &beginning[text_begin..];
@@ -59,98 +71,220 @@ pub(super) fn parse(beginning: &[u8], at_end: bool) -> Parsed {
     if from == beginning.len() && !at_end && from <= ROW_BYTES_MAX {
         return Parsed::Longer;
     }
-    let mut longer = false;
-    let mut wrong = None;
-    for delimiter in DELIMITERS {
-        match parse_with(delimiter, beginning, from, lines, at_end) {
-            Ok(Some(header)) => return Parsed::Header(Box::new(header)),
-            Ok(None) => longer = true,
-            // The first delimiter's is the one to tell, unless the other one's
-            // is about columns that it found.
-            Err(Invalid::ColumnsMissing) => {
-                wrong.get_or_insert(Invalid::ColumnsMissing);
+    let mut named = None;
+    match named_delimiter(&beginning[from..], at_end) {
+        Named::Longer if beginning.len() <= ROW_BYTES_MAX => return Parsed::Longer,
+        Named::Longer | Named::No => {}
+        Named::By(delimiter, bytes) => {
+            named = Some([delimiter]);
+            let line = &beginning[from..from + bytes];
+            lines.pass(line);
+            if line.ends_with(b"\r") {
+                lines.end_by_return();
             }
-            Err(invalid) => return Parsed::Wrong(lines.line, invalid),
+            from += bytes;
         }
     }
-    match wrong {
-        Some(invalid) if !longer => Parsed::Wrong(lines.line, invalid),
+    if from == beginning.len() && at_end {
+        return Parsed::Empty;
+    }
+    let mut longer = false;
+    let mut missing: Option<Missing> = None;
+    for delimiter in named.as_ref().map_or(DELIMITERS, |named| named) {
+        match parse_with(*delimiter, beginning, from, lines, at_end) {
+            Ok(Ok(header)) => return Parsed::Header(Box::new(header)),
+            Ok(Err(found)) => {
+                // The most columns are the ones that people see.
+                let more = |known: &Missing| found.columns > known.columns;
+                if missing.as_ref().is_none_or(more) {
+                    missing = Some(found);
+                }
+            }
+            Err(Stop::Longer) => longer = true,
+            Err(Stop::Wrong(invalid)) => return Parsed::Wrong(lines.line, invalid),
+        }
+    }
+    match missing {
+        Some(missing) if !longer => Parsed::Wrong(lines.line, missing.into_invalid()),
         _ if beginning.len() > ROW_BYTES_MAX => Parsed::Wrong(lines.line, Invalid::RowTooLarge),
         _ => Parsed::Longer,
     }
 }
 
-/// Nothing where the line does not end in what is there.
+/// Whether the first line names the delimiter.
+enum Named {
+    No,
+    /// What is there may become such a line.
+    Longer,
+    /// The delimiter, and the bytes of the line without its end's line feed or return.
+    By(u8, usize),
+}
+
+/// Reads a line such as `sep=;`.
+fn named_delimiter(text: &[u8], at_end: bool) -> Named {
+    let begin = &text[..text.len().min(NAMES_DELIMITER.len())];
+    if !begin.eq_ignore_ascii_case(&NAMES_DELIMITER[..begin.len()]) {
+        return Named::No;
+    }
+    match &text[begin.len()..] {
+        [delimiter, rest @ ..] if delimiter.is_ascii_punctuation() || *delimiter == b'\t' => {
+            let line = begin.len() + 1;
+            match rest {
+                [b'\r', b'\n', ..] => Named::By(*delimiter, line + 2),
+                [b'\r'] if !at_end => Named::Longer,
+                [b'\r' | b'\n', ..] => Named::By(*delimiter, line + 1),
+                [] if at_end => Named::By(*delimiter, line),
+                [] => Named::Longer,
+                _ => Named::No,
+            }
+        }
+        [] if !at_end => Named::Longer,
+        _ => Named::No,
+    }
+}
+
+/// Why a delimiter gives no columns at all.
+enum Stop {
+    /// The line does not end in what is there.
+    Longer,
+    Wrong(Invalid),
+}
+
+impl From<Invalid> for Stop {
+    fn from(invalid: Invalid) -> Self {
+        Self::Wrong(invalid)
+    }
+}
+
+/// Columns, of which some are missing.
+struct Missing {
+    columns: usize,
+    names: &'static str,
+    found: String,
+}
+
+impl Missing {
+    fn into_invalid(self) -> Invalid {
+        Invalid::ColumnsMissing {
+            missing: self.names,
+            found: self.found,
+        }
+    }
+}
+
 fn parse_with(
     delimiter: u8,
     beginning: &[u8],
     from: usize,
     mut lines: Lines,
     at_end: bool,
-) -> Result<Option<Header>, Invalid> {
+) -> Result<Result<Header, Missing>, Stop> {
     let mut parser = ReaderBuilder::new().delimiter(delimiter).build();
     let mut cells = vec![0; ROW_BYTES_MAX + 1];
     let mut ends = vec![0; COLUMNS_MAX];
     let line = &beginning[from..];
-    if line.is_empty() && at_end {
-        return Err(Invalid::ColumnsMissing);
-    }
     let (mut result, mut read, mut wrote, mut ended) =
         parser.read_record(line, &mut cells, &mut ends);
-    if result == ReadRecordResult::InputEmpty && at_end && !line.is_empty() {
+    if result == ReadRecordResult::InputEmpty && at_end {
         let (last, _, more, more_ended) =
             parser.read_record(b"\n", &mut cells[wrote..], &mut ends[ended..]);
         (result, read) = (last, line.len());
         wrote += more;
         ended += more_ended;
         if result == ReadRecordResult::InputEmpty {
-            return Err(Invalid::QuoteOpen);
+            return Err(Invalid::QuoteOpen.into());
         }
     }
     match result {
         ReadRecordResult::Record => {}
-        ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(None),
-        ReadRecordResult::OutputFull => return Err(Invalid::RowTooLarge),
-        ReadRecordResult::OutputEndsFull => return Err(Invalid::ColumnsTooMany),
+        ReadRecordResult::InputEmpty | ReadRecordResult::End => return Err(Stop::Longer),
+        ReadRecordResult::OutputFull => return Err(Invalid::RowTooLarge.into()),
+        ReadRecordResult::OutputEndsFull => return Err(Invalid::ColumnsTooMany.into()),
     }
     lines.pass(&line[..read]);
     if line[..read].ends_with(b"\r") {
         lines.end_by_return();
     }
     let text = std::str::from_utf8(&cells[..wrote]).map_err(|_| Invalid::FileNotText)?;
-    Ok(Some(Header {
-        columns: columns(text, &ends[..ended])?,
+    let names = names(text, &ends[..ended])?;
+    if let Some(missing) = missing(&names) {
+        return Ok(Err(missing));
+    }
+    Ok(Ok(Header {
+        columns: columns(&names)?,
         parser,
         lines,
         bytes: from + read,
     }))
 }
 
-fn columns(text: &str, ends: &[usize]) -> Result<Vec<Column>, Invalid> {
+/// The names of the columns, without what cannot be seen around them.
+fn names<'t>(text: &'t str, ends: &[usize]) -> Result<Vec<&'t str>, Invalid> {
     let mut names = Vec::with_capacity(ends.len());
     let mut begin = 0;
     for end in ends {
         let cell = text.get(begin..*end).ok_or(Invalid::FileNotText)?;
-        names.push(cells::meant(cell));
+        names.push(trim_unseen(cells::meant(trim_unseen(cell))));
         begin = *end;
     }
-    if !["alias", "msisdn"].iter().all(|name| names.contains(name)) {
-        return Err(Invalid::ColumnsMissing);
+    Ok(names)
+}
+
+/// Which of the columns that every file has are not among these.
+fn missing(names: &[&str]) -> Option<Missing> {
+    let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    let missing = match (has("alias"), has("msisdn")) {
+        (true, true) => return None,
+        (false, true) => "alias",
+        (true, false) => "msisdn",
+        (false, false) => "alias, msisdn",
+    };
+    let shown = names.iter().take(COLUMNS_SHOWN_MAX);
+    let shown = shown.map(|name| name.chars().take(COLUMN_SHOWN_CHARACTERS_MAX).collect());
+    let mut shown: Vec<String> = shown.collect();
+    if names.len() > COLUMNS_SHOWN_MAX {
+        shown.push("…".to_owned());
     }
+    Some(Missing {
+        columns: names.len(),
+        names: missing,
+        found: shown.join(", "),
+    })
+}
+
+fn columns(names: &[&str]) -> Result<Vec<Column>, Invalid> {
     let mut columns = Vec::with_capacity(names.len());
-    for (position, name) in names.iter().enumerate() {
-        if names[..position].contains(name) {
+    let mut known = HashSet::with_capacity(names.len());
+    for (name, number) in names.iter().zip(1..) {
+        let plain = plain(name);
+        let reserved = RESERVED.into_iter().find(|one| *one == plain);
+        if !name.is_empty() && !known.insert(reserved.unwrap_or(name)) {
             return Err(Invalid::ColumnTwice((*name).to_owned()));
         }
-        columns.push(match *name {
-            "alias" => Column::Alias,
-            "msisdn" => Column::Msisdn,
-            "meta" => Column::Meta,
-            "" => return Err(Invalid::ColumnNameless(position + 1)),
-            _ => Column::Member(member(name, position + 1)?),
+        columns.push(match reserved {
+            Some(reserved) if !name.eq_ignore_ascii_case(reserved) => {
+                return Err(Invalid::ColumnNearly(number, reserved));
+            }
+            Some("alias") => Column::Alias,
+            Some("msisdn") => Column::Msisdn,
+            Some(_) => Column::Meta,
+            None if name.is_empty() => Column::Nameless,
+            None => Column::Member(member(name, number)?),
         });
     }
     Ok(columns)
+}
+
+/// Whether a column of this name is read as a member of just this name.
+pub(super) fn is_member(name: &str) -> bool {
+    trim_unseen(name) == name && !RESERVED.contains(&plain(name).as_str())
+}
+
+/// The letters and digits of a name in their plain forms: by them people take two names
+/// for one.
+fn plain(name: &str) -> String {
+    let plain = name.nfkc().filter(|one| one.is_alphanumeric());
+    plain.flat_map(char::to_lowercase).collect()
 }
 
 /// A member's name as JSON with its colon, held against the rules for names.

@@ -7,10 +7,12 @@ use csv_core::{ReadRecordResult, Reader};
 use serde_json::value::RawValue;
 
 use super::columns::{self, Column, Header, Parsed};
-use super::{Lines, ROW_BYTES_MAX, Row, Unreadable, cells};
+use super::{Lines, ROW_BYTES_MAX, Reading, Row, Unreadable, cells};
+use crate::bulk::BulkMode;
 use crate::contact::{Alias, Msisdn, NewContact};
 use crate::invalid::Invalid;
 use crate::meta::Meta;
+use crate::text::trim_unseen;
 
 /// Bytes of a row as it came, each of its quotes twice.
 const RAW_BYTES_MAX: usize = 3 * ROW_BYTES_MAX;
@@ -26,13 +28,25 @@ pub(super) struct CsvRows<R> {
     ends: Vec<usize>,
     /// The row as it came, where that is wanted and as long as it fits.
     raw: Option<Vec<u8>>,
-    keeps_raw: bool,
+    reading: Reading,
     /// The JSON of a row's meta, before it is looked at.
     meta: String,
 }
 
+/// One row, read to its end.
+enum Cells {
+    /// As many cells as there are columns, of so many bytes together.
+    Whole {
+        bytes: usize,
+        count: usize,
+    },
+    /// Nothing can be seen in any of them.
+    AllBlank,
+    Wrong(Invalid),
+}
+
 impl<R: BufRead> CsvRows<R> {
-    pub(super) fn open(mut input: R, keeps_raw: bool) -> Result<Self, Unreadable> {
+    pub(super) fn open(mut input: R, reading: Reading) -> Result<Self, Unreadable> {
         let mut beginning = Vec::new();
         // Parsed again only once it is twice as long: quoted lines in tiny pieces
         // would have it parsed for each of them.
@@ -52,6 +66,7 @@ impl<R: BufRead> CsvRows<R> {
             match columns::parse(&beginning, at_end) {
                 Parsed::Header(header) => break header,
                 Parsed::Wrong(line, invalid) => return Err(Unreadable::File(line, invalid)),
+                Parsed::Empty => return Err(Unreadable::Empty),
                 Parsed::Longer => {}
             }
         };
@@ -72,7 +87,7 @@ impl<R: BufRead> CsvRows<R> {
             // One more than fits: a full buffer tells a row that is too large.
             cells: vec![0; ROW_BYTES_MAX + 1],
             raw: None,
-            keeps_raw,
+            reading,
             meta: String::new(),
         })
     }
@@ -86,17 +101,18 @@ impl<R: BufRead> CsvRows<R> {
     }
 
     pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
-        if !self.pass_blank_lines()? {
-            return Ok(None);
+        while self.pass_blank_lines()? {
+            let line = self.lines.line;
+            self.raw = self.reading.keeps_raw.then(Vec::new);
+            let contact = match self.read_cells()? {
+                Cells::AllBlank => continue,
+                Cells::Whole { bytes, count } => self.contact(bytes, count),
+                Cells::Wrong(invalid) => Err(invalid),
+            };
+            let raw = self.raw.take().unwrap_or_default();
+            return Ok(Some(Row { line, contact, raw }));
         }
-        let line = self.lines.line;
-        self.raw = self.keeps_raw.then(Vec::new);
-        let contact = match self.read_cells()? {
-            Ok((bytes, count)) => self.contact(bytes, count),
-            Err(invalid) => Err(invalid),
-        };
-        let raw = self.raw.take().unwrap_or_default();
-        Ok(Some(Row { line, contact, raw }))
+        Ok(None)
     }
 
     /// Whether something follows.
@@ -114,9 +130,8 @@ impl<R: BufRead> CsvRows<R> {
         }
     }
 
-    /// Reads one row to its end: how many bytes its cells have, and how many
-    /// cells it has.
-    fn read_cells(&mut self) -> io::Result<Result<(usize, usize), Invalid>> {
+    /// Reads one row to its end.
+    fn read_cells(&mut self) -> io::Result<Cells> {
         let (mut bytes, mut count, mut fault) = (0, 0, None);
         let mut more_cells = 0;
         loop {
@@ -161,13 +176,17 @@ impl<R: BufRead> CsvRows<R> {
         }
         let cells = more_cells + count;
         let columns = self.columns.len();
-        if fault.is_none() && cells != columns {
-            fault = Some(Invalid::RowRagged { columns, cells });
-        }
         Ok(match fault {
-            Some(invalid) => Err(invalid),
-            None => Ok((bytes, count)),
+            Some(invalid) => Cells::Wrong(invalid),
+            None if self.are_blank(bytes) => Cells::AllBlank,
+            None if cells != columns => Cells::Wrong(Invalid::RowRagged { columns, cells }),
+            None => Cells::Whole { bytes, count },
         })
+    }
+
+    /// Whether nothing can be seen in the cells of a row.
+    fn are_blank(&self, bytes: usize) -> bool {
+        std::str::from_utf8(&self.cells[..bytes]).is_ok_and(|text| trim_unseen(text).is_empty())
     }
 
     fn contact(&mut self, bytes: usize, count: usize) -> Result<NewContact, Invalid> {
@@ -175,15 +194,17 @@ impl<R: BufRead> CsvRows<R> {
         let (mut alias, mut msisdn, mut meta) = ("", "", "");
         self.meta.clear();
         let mut begin = 0;
-        for (column, end) in self.columns.iter().zip(&self.ends[..count]) {
+        for ((column, end), number) in self.columns.iter().zip(&self.ends[..count]).zip(1..) {
             let cell = text.get(begin..*end).ok_or(Invalid::RowNotText)?;
             begin = *end;
             let cell = cells::meant(cell);
             match column {
                 Column::Alias => alias = cell,
-                Column::Msisdn => msisdn = cell,
+                Column::Msisdn => msisdn = cells::number(cell),
                 Column::Meta => meta = cell,
                 Column::Member(_) if cell.is_empty() => {}
+                Column::Nameless if trim_unseen(cell).is_empty() => {}
+                Column::Nameless => return Err(Invalid::ColumnNameless(number)),
                 Column::Member(name) => {
                     self.meta.push(if self.meta.is_empty() { '{' } else { ',' });
                     self.meta.push_str(name);
@@ -195,14 +216,14 @@ impl<R: BufRead> CsvRows<R> {
         Ok(NewContact {
             alias: Alias::parse(alias)?,
             msisdn: Msisdn::parse(msisdn)?,
-            meta: parse_meta(meta, &mut self.meta)?,
+            meta: parse_meta(meta, &mut self.meta, self.reading.mode)?,
         })
     }
 }
 
 /// The meta of a row: its members so far, `{` and no `}`, and behind them those
 /// of its meta cell.
-fn parse_meta(cell: &str, members: &mut String) -> Result<Meta, Invalid> {
+fn parse_meta(cell: &str, members: &mut String, mode: BulkMode) -> Result<Meta, Invalid> {
     let cell = cell.trim();
     if !cell.is_empty() {
         let object: &RawValue = serde_json::from_str(cell).map_err(|_| Invalid::MetaNotJson)?;
@@ -212,7 +233,7 @@ fn parse_meta(cell: &str, members: &mut String) -> Result<Meta, Invalid> {
             .and_then(|rest| rest.strip_suffix('}'));
         let inside = inside.ok_or(Invalid::MetaNotObject)?;
         if members.is_empty() {
-            return Meta::parse(object);
+            return mode.parse_meta(object);
         }
         if !inside.trim().is_empty() {
             members.push(',');
@@ -224,7 +245,7 @@ fn parse_meta(cell: &str, members: &mut String) -> Result<Meta, Invalid> {
     }
     members.push('}');
     let object: &RawValue = serde_json::from_str(members).map_err(|_| Invalid::MetaNotJson)?;
-    Meta::parse(object)
+    mode.parse_meta(object)
 }
 
 /// Nothing is kept of a row of which not all can be.

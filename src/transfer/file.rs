@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
-use super::{Format, Writer};
+use super::{BYTE_ORDER_MARK_UTF8, Format, Writer};
 use crate::error::Error;
 
 /// Bytes of one spooled file: 8 GiB.
@@ -64,6 +64,15 @@ impl<W: Write, F: FnMut(u64) -> bool> ContactsFile<W, F> {
             metas: 0,
             rows: 0,
         }
+    }
+
+    /// Puts a byte order mark in front, where it is wanted: by it, spreadsheets know that
+    /// the file is UTF-8.
+    pub fn with_mark(mut self, wanted: bool) -> Self {
+        if wanted {
+            self.buffer.extend_from_slice(BYTE_ORDER_MARK_UTF8);
+        }
+        self
     }
 
     /// Whether another meta may change how the rows are written.

@@ -4,7 +4,8 @@ use std::io::{self, BufRead};
 
 use serde_json::value::RawValue;
 
-use super::{Lines, ROW_BYTES_MAX, Row, Unreadable, byte_order_mark_bytes};
+use super::{Lines, ROW_BYTES_MAX, Reading, Row, byte_order_mark_bytes};
+use crate::bulk::BulkMode;
 use crate::contact::NewContact;
 use crate::fields::{CONTACT_FIELDS, fields_of, parse_contact};
 use crate::invalid::Invalid;
@@ -13,24 +14,24 @@ pub(super) struct NdjsonRows<R> {
     input: R,
     line: Vec<u8>,
     lines: Lines,
-    keeps_raw: bool,
+    reading: Reading,
 }
 
 impl<R: BufRead> NdjsonRows<R> {
-    pub(super) fn open(input: R, keeps_raw: bool) -> Result<Self, Unreadable> {
-        Ok(Self {
+    pub(super) fn open(input: R, reading: Reading) -> Self {
+        Self {
             input,
             line: Vec::new(),
             lines: Lines::new(),
-            keeps_raw,
-        })
+            reading,
+        }
     }
 
     pub(super) fn bytes(&self) -> u64 {
         self.lines.bytes
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Row>, Unreadable> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
         loop {
             let first = self.lines.bytes == 0;
             let line = self.lines.line;
@@ -39,7 +40,6 @@ impl<R: BufRead> NdjsonRows<R> {
             };
             let text_begin = if first {
                 byte_order_mark_bytes(&self.line)
-                    .map_err(|invalid| Unreadable::File(line, invalid))?
             } else {
                 0
             };
@@ -48,11 +48,11 @@ impl<R: BufRead> NdjsonRows<R> {
                 continue;
             }
             let contact = if whole {
-                parse(text)
+                parse(text, self.reading.mode)
             } else {
                 Err(Invalid::RowTooLarge)
             };
-            let raw = if whole && self.keeps_raw {
+            let raw = if whole && self.reading.keeps_raw {
                 text.to_vec()
             } else {
                 Vec::new()
@@ -90,7 +90,7 @@ impl<R: BufRead> NdjsonRows<R> {
     }
 }
 
-fn parse(line: &[u8]) -> Result<NewContact, Invalid> {
+fn parse(line: &[u8], mode: BulkMode) -> Result<NewContact, Invalid> {
     let text = std::str::from_utf8(line).map_err(|_| Invalid::RowNotText)?;
     let value: &RawValue = serde_json::from_str(text).map_err(|_| Invalid::RowNotJson)?;
     if !value.get().starts_with('{') {
@@ -100,5 +100,5 @@ fn parse(line: &[u8]) -> Result<NewContact, Invalid> {
         Invalid::BodyNotJson => Invalid::RowNotJson,
         other => other,
     })?;
-    parse_contact(fields)
+    parse_contact(fields, mode)
 }

@@ -6,11 +6,14 @@ use crate::change::Outcome;
 use crate::contact::NewContact;
 use crate::error::Error;
 
-/// Errors of rows that an answer has; the summary counts all of them.
+/// Errors of rows that an answer has, and those of one kind; the summary counts all.
 const ERRORS_MAX: usize = 1_000;
+const ERRORS_OF_KIND_MAX: u64 = 100;
+/// Kinds that the summary counts one by one: more than there are.
+const KINDS_MAX: usize = 50;
 
 /// How many rows came to what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// All of them.
     pub total: u64,
@@ -22,6 +25,24 @@ pub struct Summary {
     pub unchanged: u64,
     /// Rows with an error.
     pub failed: u64,
+    /// Members of metas that are gone.
+    pub cleared: u64,
+    /// How many errors of each kind there are, the kinds in the order of the lines.
+    pub messages: Vec<(String, u64)>,
+}
+
+impl Summary {
+    /// Counts an error of this kind; how many there are of it now.
+    fn count(&mut self, kind: String) -> u64 {
+        if let Some((_, count)) = self.messages.iter_mut().find(|(known, _)| *known == kind) {
+            *count += 1;
+            return *count;
+        }
+        if self.messages.len() < KINDS_MAX {
+            self.messages.push((kind, 1));
+        }
+        1
+    }
 }
 
 /// What is wrong with one row.
@@ -45,7 +66,7 @@ impl RowError {
     }
 }
 
-/// The counts and the first errors of an import under way.
+/// The counts, and the first errors of each kind, of an import under way.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// The counts so far.
@@ -78,19 +99,25 @@ impl Tally {
             let outcome = match &row.contact {
                 Err(invalid) => Err(Error::Invalid(invalid.clone())),
                 Ok(_) => match outcomes.next() {
-                    Some(outcome) => outcome.map(|(_, outcome)| outcome),
+                    Some(outcome) => outcome,
                     None => Err(Error::NotTried),
                 },
             };
             match outcome {
-                Ok(Outcome::Created) => self.summary.created += 1,
-                Ok(Outcome::Updated) => self.summary.updated += 1,
-                Ok(Outcome::Unchanged) => self.summary.unchanged += 1,
+                Ok(stored) => {
+                    self.summary.cleared += stored.cleared;
+                    match stored.outcome {
+                        Outcome::Created => self.summary.created += 1,
+                        Outcome::Updated => self.summary.updated += 1,
+                        Outcome::Unchanged => self.summary.unchanged += 1,
+                    }
+                }
                 Err(error) => {
                     self.summary.failed += 1;
+                    let of_kind = self.summary.count(error.kind());
                     let error = RowError::of(row.line, &error);
                     tell(row, &error);
-                    if self.errors.len() < ERRORS_MAX {
+                    if self.errors.len() < ERRORS_MAX && of_kind <= ERRORS_OF_KIND_MAX {
                         self.errors.push(error);
                     }
                 }

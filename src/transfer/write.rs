@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 
-use super::{Format, cells};
+use super::{Format, cells, columns};
 use crate::meta::Meta;
 
 /// Columns for members of metas; what is beyond them stands in the meta column.
 const MEMBER_COLUMNS_MAX: usize = 200;
-/// The columns of every file; members of these names have none of their own.
+/// The columns of every file; members of these names, or nearly, have none of their own.
 const COLUMNS: [&str; 3] = ["alias", "msisdn", "meta"];
 
 /// Writes contacts in one format.
@@ -49,9 +49,8 @@ impl Writer {
             if !has_column(value) || self.place(name, &mut likely).is_some() {
                 continue;
             }
-            let common =
-                |column: &str| name.len() == column.len() + 2 && name[1..].starts_with(column);
-            if self.surveys() && !COLUMNS.into_iter().any(common) {
+            let decoded: String = serde_json::from_str(name).unwrap_or_default();
+            if self.surveys() && columns::is_member(&decoded) {
                 self.places.insert(name.to_owned(), self.names.len());
                 self.names.push(name.to_owned());
                 self.values.push((0, 0));

@@ -27,6 +27,16 @@ const SLOW_AFTER: Duration = Duration::from_secs(60);
 /// Chunks that are received and wait to be parsed.
 const CHUNKS_MAX: usize = 4;
 
+/// What the formats are called; the first of each is the one that we answer with.
+pub(crate) const MEDIA_TYPES: [(&str, Format); 6] = [
+    ("text/csv", Format::Csv),
+    ("application/csv", Format::Csv),
+    ("application/x-ndjson", Format::Ndjson),
+    ("application/ndjson", Format::Ndjson),
+    ("application/jsonl", Format::Ndjson),
+    ("application/json-lines", Format::Ndjson),
+];
+
 /// A file that is being received.
 pub(crate) struct Upload {
     body: BodyStream<web::Payload>,
@@ -43,12 +53,10 @@ impl Upload {
         request: &HttpRequest,
         payload: web::Payload,
     ) -> Result<(Format, Self), Refusal> {
-        let csv_or_ndjson = &["text/csv", "application/x-ndjson"];
+        let types: Vec<&str> = MEDIA_TYPES.iter().map(|(name, _)| *name).collect();
         let wanted = "text/csv or application/x-ndjson";
-        let format = match check_head(request, csv_or_ndjson, wanted, FILE_BYTES_MAX)? {
-            0 => Format::Csv,
-            _ => Format::Ndjson,
-        };
+        let place = check_head(request, &types, wanted, FILE_BYTES_MAX)?;
+        let (_, format) = MEDIA_TYPES[place];
         let limits = State::of(request)?.limits();
         let upload = Self {
             body: BodyStream::new(payload),
