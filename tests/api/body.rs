@@ -27,7 +27,7 @@ fn bad_json_in_all_its_forms_is_one_clear_message() {
 hn"}"#,
         br#"{"alias":01}"#,
         br#"{"alias":NaN}"#,
-        b"\xef\xbb\xbf{}",
+        b"\xef\xbb\xbf\xef\xbb\xbf{}",
         b"{\"alias\":\"\xff\"}",
         deep.as_bytes(),
     ];

@@ -149,7 +149,7 @@ fn what_is_no_bulk_request_is_refused_as_a_whole() {
     let book = Book::start();
     let good = contact("john");
     let with = |more: &str| format!(r#"{{"contacts":[{good}],{more}}}"#);
-    let mode = "Mode must be create or upsert";
+    let mode = "Mode must be create, upsert or merge";
     let atomic = "Atomic must be true or false";
     let dry_run = "DryRun must be true or false";
     let cases = [

@@ -2,7 +2,7 @@
 
 use insta::{allow_duplicates, assert_snapshot};
 
-use crate::book::{Book, JOHN, NOT_FOUND, NOT_IN_THIS_STATE, assert_refused, together};
+use crate::book::{Book, JOHN, NOT_FOUND, NOT_IN_THIS_STATE, assert_refused, invalid, together};
 use crate::harness::Reply;
 
 fn delete(book: &Book, named: &str) -> Reply {
@@ -74,19 +74,33 @@ fn what_names_no_contact_is_not_found_and_deletes_nothing() {
         "4479000000002",
         "447900000000",
         "019a6f5e-0000-7000-8000-000000000000",
-        "john",
-        "alias",
-        "123",
-        "04479000000001",
-        "4479000000001x",
-        "%25",
-        "%20",
-        "%00",
-        "%FF",
-        &format!("%7B{id}%7D"),
-        &id.replace('-', ""),
     ] {
         assert_refused(&delete(&book, named), NOT_FOUND);
+    }
+    let format = "Msisdn must be a phone number in international format";
+    let nul = format!("{format}: U+0000 at character 1");
+    for (named, message) in [
+        ("john", format),
+        ("alias", format),
+        ("123", format),
+        ("04479000000001", format),
+        ("4479000000001x", format),
+        ("%25", format),
+        ("%20", "Msisdn is required"),
+        ("%00", &nul),
+        ("%FF", format),
+        (&format!("%7B{id}%7D"), format),
+        (&id.replace('-', ""), format),
+        (
+            "44%20(0)79000000001",
+            "Msisdn must not have a 0 behind the country code",
+        ),
+        (
+            "44079000000001",
+            "Msisdn must not have a 0 behind the country code",
+        ),
+    ] {
+        assert_refused(&delete(&book, named), invalid(message));
     }
     book.get(&id);
     assert_eq!(book.server.stored(), 1);

@@ -83,10 +83,17 @@ impl Asked {
         match self {
             Self::Alias(text) => alias == text,
             Self::Msisdn(digits) => msisdn == digits,
-            Self::AliasPrefix(prefix) => alias.starts_with(prefix),
+            Self::AliasPrefix(prefix) => {
+                let seen = prefix.trim_start();
+                alias.starts_with(if seen.is_empty() { prefix } else { seen })
+            }
             Self::Search(text) => {
-                let lower = text.to_ascii_lowercase();
-                alias.to_ascii_lowercase().contains(&lower) || msisdn.contains(&lower)
+                let seen = text.trim();
+                let seen = if seen.is_empty() { text } else { seen };
+                let lower = seen.to_ascii_lowercase();
+                let digits = lower.replace(' ', "");
+                let in_number = !digits.is_empty() && msisdn.contains(&digits);
+                in_number || alias.to_ascii_lowercase().contains(&lower)
             }
             Self::Meta(name, asked) => contact["meta"].get(name).is_some_and(|found| match found {
                 Value::String(text) => text == asked,

@@ -3,7 +3,7 @@
 
 use insta::{allow_duplicates, assert_snapshot};
 
-use crate::book::{Book, JOHN, NOT_FOUND, alias_path, assert_refused};
+use crate::book::{Book, JOHN, NOT_FOUND, alias_path, assert_refused, invalid};
 
 #[test]
 fn a_contact_is_read_whole_by_id_and_by_alias_under_both_paths() {
@@ -241,20 +241,22 @@ fn an_alias_in_the_path_is_normalised_like_any_alias() {
 }
 
 #[test]
-fn a_path_that_can_name_no_alias_is_not_found() {
+fn a_path_that_can_name_no_alias_is_refused() {
     let book = Book::start();
     book.contact(JOHN);
-    for path in [
-        "/alias/%20",
-        "/alias/%2E",
-        "/alias/%2E%2E",
-        "/alias/a%00b",
-        "/alias/%E2%80%AEa",
+    let characters = "Alias contains characters that are not allowed";
+    for (path, message) in [
+        ("/alias/%20", "Alias is required"),
+        ("/alias/%2E", characters),
+        ("/alias/%2E%2E", characters),
+        ("/alias/a%00b", characters),
+        ("/alias/%E2%80%AEa", characters),
+        ("/alias/john%E2%80%8B", characters),
     ] {
-        assert_refused(&book.call("GET", path).send(), NOT_FOUND);
+        assert_refused(&book.call("GET", path).send(), invalid(message));
     }
     let too_long = book.call("GET", &alias_path(&"é".repeat(129))).send();
-    assert_refused(&too_long, NOT_FOUND);
+    assert_refused(&too_long, invalid("Alias must be at most 128 characters"));
     let two_segments = book.call("GET", "/alias/a/b").send();
     assert_refused(&two_segments, (404, "NotFoundError", "No such path"));
 }
@@ -265,8 +267,9 @@ fn bytes_that_are_no_text_name_no_alias() {
     // What is left of such bytes where they are decoded with loss.
     book.contact_of("\u{fffd}", "4479000000001");
     book.contact_of("a\u{fffd}", "4479000000001");
+    let characters = "Alias contains characters that are not allowed";
     for path in ["/alias/%FF", "/alias/a%C3", "/alias/a%FE"] {
-        assert_refused(&book.call("GET", path).send(), NOT_FOUND);
+        assert_refused(&book.call("GET", path).send(), invalid(characters));
     }
 }
 

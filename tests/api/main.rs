@@ -21,6 +21,7 @@ mod envelope;
 mod filter;
 mod filter_meta;
 mod filter_model;
+mod from_the_field;
 mod get;
 mod group_contact;
 mod group_filter;

@@ -107,14 +107,20 @@ fn a_number_that_is_not_opted_out_cannot_be_taken_back() {
     let book = book();
     book.opt_out("4479000000001");
     assert_eq!(book.opt_in("4479000000001").status, 200);
-    for msisdn in [
-        "4479000000001",
-        "4479000000002",
-        "john",
-        "123",
-        "%00",
-        "%20",
+    let format = "Msisdn must be a phone number in international format";
+    for (msisdn, message) in [
+        ("john", format),
+        ("123", format),
+        ("%20", "Msisdn is required"),
+        (
+            "44079000000001",
+            "Msisdn must not have a 0 behind the country code",
+        ),
     ] {
+        let reply = book.opt_in(msisdn);
+        assert_eq!((reply.status, reply.message().as_str()), (400, message));
+    }
+    for msisdn in ["4479000000001", "4479000000002"] {
         let reply = book.opt_in(msisdn);
         allow_duplicates!(
             assert_snapshot!(format!("{} {}", reply.status, reply.body), @r#"404 {"success":false,"error":{"name":"NotFoundError","statusCode":404,"message":"Opt-out not found"}}"#)
@@ -160,7 +166,7 @@ fn opting_out_again_after_taking_it_back_is_a_new_record() {
 #[test]
 fn the_list_begins_with_the_oldest() {
     let book = book();
-    let order = ["90000000", "10000000", "50000000", "1000000000", "20000000"];
+    let order = ["99000000", "10000000", "50000000", "1000000000", "21000000"];
     book.opted_out_in_order(&order);
     assert_eq!(book.opted_out(""), order);
     for offset in 0..=6_usize {
@@ -174,7 +180,7 @@ fn the_list_begins_with_the_oldest() {
         );
     }
     assert_eq!(book.opt_in("50000000").status, 200);
-    assert_eq!(book.opted_out("offset=2"), ["1000000000", "20000000"]);
+    assert_eq!(book.opted_out("offset=2"), ["1000000000", "21000000"]);
 }
 
 #[test]

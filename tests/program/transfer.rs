@@ -80,7 +80,15 @@ fn printed(output: &Output) -> String {
 pub(super) fn assert_summary(output: &Output, code: i32, counts: [u64; 5]) {
     assert_eq!(output.status.code(), Some(code), "{}", errors(output));
     let [total, created, updated, unchanged, failed] = counts;
-    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let messages = summary.as_object_mut().unwrap().remove("messages").unwrap();
+    let told: u64 = messages
+        .as_object()
+        .unwrap()
+        .values()
+        .filter_map(Value::as_u64)
+        .sum();
+    assert_eq!(told, failed, "{messages}");
     let expected = json!({"total": total, "created": created, "updated": updated, "unchanged": unchanged, "failed": failed});
     assert_eq!(summary, expected, "{}", errors(output));
 }
@@ -210,12 +218,16 @@ fn nothing_is_made_where_nothing_is_to_be_stored() {
             "{output:?}"
         );
     }
+    desk.write("empty.csv", "alias,msisdn\r\n,\r\n");
+    let empty = desk.run(&["import", "empty.csv"]);
+    assert_eq!(empty.status.code(), Some(1));
+    assert_eq!(errors(&empty), "addressbook: The file has no rows\n");
     desk.write("bad.csv", "alias\n");
     let header = desk.run(&["import", "bad.csv", "--rejects", "rejects.csv"]);
     assert_eq!(header.status.code(), Some(1));
     assert_eq!(
         errors(&header),
-        "addressbook: Line 1: The first line must name the columns alias and msisdn, separated by , or ;\n"
+        "addressbook: Line 1: The first line must name the columns alias and msisdn, missing: msisdn, found: alias\n"
     );
     assert!(!desk.path("rejects.csv").exists());
 }
@@ -235,9 +247,14 @@ fn a_dry_run_says_what_the_real_run_says_and_stores_nothing() {
         let desk = Desk::new();
         desk.run_with(&["import", "-"], b"alias,msisdn\njohn,4479000000009\n");
         let real = desk.run_with(&import, FILE.as_bytes());
+        let summary =
+            |output: &Output| -> Value { serde_json::from_slice(&output.stdout).unwrap() };
+        let mut foretold = summary(&dry);
+        let cleared = foretold.as_object_mut().unwrap().remove("cleared");
+        assert_eq!(cleared.is_some(), mode == "upsert");
         assert_eq!(
-            (dry.status, &dry.stdout, &dry.stderr),
-            (real.status, &real.stdout, &real.stderr)
+            (dry.status, foretold, &dry.stderr),
+            (real.status, summary(&real), &real.stderr)
         );
     }
     assert_eq!(desk.files(), ["book.db"]);
@@ -301,7 +318,7 @@ fn a_reader_that_leaves_ends_an_export_quietly() {
 #[test]
 fn a_locked_file_ends_an_import_with_what_is_stored() {
     let desk = Desk::new();
-    desk.run_with(&["import", "-"], b"alias,msisdn\n");
+    desk.run_with(&["import", "-"], b"alias,msisdn\nz,1234567\n");
     let other = rusqlite::Connection::open(desk.path("book.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let output = desk.run_with(&["import", "-"], b"alias,msisdn\na,1234567\n");
@@ -311,7 +328,7 @@ fn a_locked_file_ends_an_import_with_what_is_stored() {
     ));
     assert_eq!(
         printed(&output),
-        "{\"total\":0,\"created\":0,\"updated\":0,\"unchanged\":0,\"failed\":0}\n"
+        "{\"total\":0,\"created\":0,\"updated\":0,\"unchanged\":0,\"failed\":0,\"messages\":{}}\n"
     );
 }
 

@@ -52,6 +52,27 @@ fn a_file_of_the_first_schema_is_served_with_all_it_holds() {
 }
 
 #[test]
+fn what_older_rules_stored_is_counted_and_served() {
+    let (_directory, database, token) = stored_file();
+    let old = "UPDATE contacts SET alias = 'zed' || char(8203) WHERE alias = 'zed';
+        UPDATE contacts SET msisdn = '4407700900101'";
+    rusqlite::Connection::open(&database)
+        .unwrap()
+        .execute_batch(old)
+        .unwrap();
+    let server = Server::start_on(&database);
+    let logged = server.logged();
+    let told = r#""aliases":1,"numbers":3"#;
+    assert!(
+        logged.contains(told) && logged.contains("today's rules"),
+        "{logged}"
+    );
+    let query = "/contacts?msisdn=4407700900101";
+    let list = server.call("GET", query).key(&token).send().json();
+    assert_eq!(list["total"], 3, "{list}");
+}
+
+#[test]
 fn the_contacts_of_a_file_of_the_first_schema_go_into_groups() {
     let (_directory, database, token) = stored_file();
     let key = make_key(&database, &["create:Groups", "update:Groups"], &[]);
