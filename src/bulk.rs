@@ -30,6 +30,18 @@ impl BulkMode {
         }
     }
 
+    /// Checks a field by today's rules where its contact is new for sure; otherwise the
+    /// store does, which knows whether it is.
+    ///
+    /// # Errors
+    /// Those of `check`.
+    pub fn check_new(self, check: impl FnOnce() -> Result<(), Invalid>) -> Result<(), Invalid> {
+        match self {
+            Self::Create => check(),
+            Self::Upsert | Self::Merge => Ok(()),
+        }
+    }
+
     /// Reads a meta as it is sent for this: a whole one, or a merge patch.
     ///
     /// # Errors

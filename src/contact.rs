@@ -273,6 +273,8 @@ mod tests {
             "a\u{E0067}\u{E007F}",
             "\u{115F}a",
             "a\u{200B} ",
+            "Zoë\u{200B}\u{FE0F}",
+            "🏴\u{E007F}",
         ] {
             assert_eq!(check(refused), Err(Invalid::AliasCharacters), "{refused:?}");
         }

@@ -25,15 +25,19 @@ pub fn parse_contact(
     [alias, msisdn, meta]: [Option<&RawValue>; 3],
     mode: BulkMode,
 ) -> Result<NewContact, Invalid> {
-    let contact = NewContact {
-        alias: required_alias(alias)?,
-        msisdn: required_msisdn(msisdn)?,
-        meta: match present(meta) {
-            Some(meta) => mode.parse_meta(meta)?,
-            None => Meta::empty(),
-        },
+    let alias = required_alias(alias)?;
+    mode.check_new(|| alias.check_new())?;
+    let msisdn = required_msisdn(msisdn)?;
+    mode.check_new(|| msisdn.check_new())?;
+    let meta = match present(meta) {
+        Some(meta) => mode.parse_meta(meta)?,
+        None => Meta::empty(),
     };
-    Ok(contact)
+    Ok(NewContact {
+        alias,
+        msisdn,
+        meta,
+    })
 }
 
 /// Reads the alias that has to be there.

@@ -71,8 +71,8 @@ impl Msisdn {
             .or_else(|| compact.strip_prefix("00"))
             .unwrap_or(&compact);
         if !is_number(digits) {
-            let hidden = |one: char| cannot_be_seen(one) && !is_dropped(one);
-            let mut characters = text.trim().chars().zip(1..);
+            let hidden = |one| cannot_be_seen(one) && !is_dropped(one) && !is_separator(one);
+            let mut characters = text.chars().zip(1..);
             return Err(match characters.find(|(one, _)| hidden(*one)) {
                 Some((character, at)) => Invalid::MsisdnCharacter(character.into(), at),
                 None => Invalid::MsisdnFormat,
@@ -141,6 +141,11 @@ pub fn digits_of_part(text: &str) -> String {
     compact.strip_prefix('+').unwrap_or(&compact).to_owned()
 }
 
+/// Without the white space and what is dropped around a number.
+pub fn trim_dropped(text: &str) -> &str {
+    text.trim_matches(|one: char| one.is_whitespace() || is_dropped(one))
+}
+
 fn is_number(digits: &str) -> bool {
     (MSISDN_DIGITS_MIN..=MSISDN_DIGITS_MAX).contains(&digits.len())
         && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -178,8 +183,16 @@ fn is_rounded(seen: &str) -> bool {
     [whole, fraction, exponent].into_iter().all(is_digits)
 }
 
-/// Seven or more digits, one `.`, and digits to the end.
+/// Seven or more digits, one `.`, and digits to the end; where they are zeros, whatever
+/// separates those in front.
 fn has_decimal_part(seen: &str) -> bool {
+    if let Some((whole, fraction)) = seen.split_once('.') {
+        let digits = whole.bytes().filter(u8::is_ascii_digit).count();
+        let is_zeros = !fraction.is_empty() && fraction.bytes().all(|one| one == b'0');
+        if is_zeros && digits >= MSISDN_DIGITS_MIN {
+            return true;
+        }
+    }
     let whole = seen.strip_prefix('+').unwrap_or(seen);
     whole.split_once('.').is_some_and(|(whole, fraction)| {
         whole.len() >= MSISDN_DIGITS_MIN
@@ -280,6 +293,8 @@ mod tests {
             "+44/7900000000",
             "44,7900000000",
             "+44 7900 000000 ext 2",
+            "+44\t7900\n000000 ext 2",
+            "123\n456",
             "+",
             "()",
             "-",
@@ -292,6 +307,7 @@ mod tests {
             ("44790000\u{180E}00001", "U+180E", 9),
             ("4479000000001\u{E0030}", "U+E0030", 14),
             ("\u{2800}4479000000001", "U+2800", 1),
+            (" \t\u{3164}4479000000001", "U+3164", 3),
         ] {
             let refused = Msisdn::parse(text).expect_err("no number");
             let said = format!("{name} at character {at}");
@@ -306,6 +322,8 @@ mod tests {
             ("+447700900101.00", Invalid::MsisdnDecimal),
             ("4477009.5", Invalid::MsisdnDecimal),
             ("447700900101.5", Invalid::MsisdnDecimal),
+            ("+44 7700 900101.0", Invalid::MsisdnDecimal),
+            ("447 700 900 101.00", Invalid::MsisdnDecimal),
             ("4477009 00101", Invalid::MsisdnSeveral),
             ("447700900101 22", Invalid::MsisdnSeveral),
             ("447700900101-22", Invalid::MsisdnSeveral),

@@ -39,7 +39,8 @@ pub enum Filter {
     Msisdn(Msisdn),
     /// The alias begins with these characters, exactly.
     AliasPrefix(String),
-    /// Alias or number hold these characters, ASCII letters in any case.
+    /// The alias holds these characters, ASCII letters in any case, or the number its
+    /// digits.
     Search(String),
     /// It is in this group.
     Group(GroupId),

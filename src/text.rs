@@ -75,13 +75,18 @@ pub fn has_visible_edges(name: &str) -> bool {
     if is_default_ignorable(first) {
         return false;
     }
-    if !is_default_ignorable(last) || is_variation_selector(last) {
+    if !is_default_ignorable(last) {
         return true;
     }
+    let Some(before) = from_end.next() else {
+        return false;
+    };
     match last {
-        END_OF_TAGS => from_end.find(|one| !TAGS.contains(one)) == Some(BLACK_FLAG),
-        '\u{200C}' | '\u{200D}' => from_end.next().is_some_and(is_virama),
-        _ => false,
+        END_OF_TAGS if TAGS.contains(&before) => {
+            from_end.find(|one| !TAGS.contains(one)) == Some(BLACK_FLAG)
+        }
+        '\u{200C}' | '\u{200D}' => is_virama(before),
+        last => is_variation_selector(last) && !is_default_ignorable(before),
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Row {
     pub line: u64,
     /// The contact, or what is wrong with the row.
     pub contact: Result<NewContact, Invalid>,
-    /// The bytes as they came, where they are wanted and the row is not too large.
+    /// The bytes as they came, as UTF-8, where they are wanted and the row is not too large.
     pub raw: Vec<u8>,
 }
 
@@ -119,11 +119,12 @@ impl<R: BufRead> Rows<R> {
         Ok(Self { reader, any: false })
     }
 
-    /// The first line as it came; of NDJSON nothing.
+    /// What stands in front of the rows: of CSV the first line, of NDJSON nothing; a byte
+    /// order mark where the file came in another encoding than UTF-8.
     pub fn header(&self) -> &[u8] {
         match &self.reader {
             Reader::Csv(rows) => rows.header(),
-            Reader::Ndjson(_) => &[],
+            Reader::Ndjson(rows) => rows.mark(),
         }
     }
 

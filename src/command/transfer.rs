@@ -294,12 +294,12 @@ fn append_line(line: &[u8], bytes: &mut Vec<u8>) {
 /// # Errors
 /// One line for the operator; `PipeClosed` where nobody reads any more.
 pub fn export(arguments: &Export) -> Result<(), CommandError> {
-    let path = locate(&arguments.database.path)?;
-    needs_file(&path)?;
-    let operator = Operator::open_or_create(&path, None)?;
     if arguments.bom && !matches!(arguments.format, FileFormat::Csv) {
         return Err(CommandError::Argument(Invalid::ExportBomOfJson));
     }
+    let path = locate(&arguments.database.path)?;
+    needs_file(&path)?;
+    let operator = Operator::open_or_create(&path, None)?;
     let mut progress = Progress::of(Some(operator.contact_count()?));
     let exported = if arguments.file.as_os_str() == STREAM {
         export_to_stream(&operator, arguments, &mut progress)

@@ -1,5 +1,7 @@
 //! The calls about one contact: their wire forms and handlers.
 
+use std::sync::{Arc, OnceLock};
+
 use actix_web::http::header::{ETAG, HeaderValue, IF_NONE_MATCH, LINK};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::value::RawValue;
@@ -45,10 +47,20 @@ pub(super) async fn create(
             |stored| Ok(record(&stored)),
         );
     };
-    let render =
-        |stored: Result<FullContact, Error>| stored_response(stored.map(|one| record(&one)));
+    let holder = Arc::new(OnceLock::new());
+    let told = Arc::clone(&holder);
+    let render = move |stored: Result<FullContact, Error>| {
+        if let Err(Error::AliasTaken(holder)) = &stored {
+            let _ = told.set(*holder);
+        }
+        stored_response(stored.map(|one| record(&one)))
+    };
     let answer = store.create_contact_once(allowed.grant(), once, contact, render);
-    Ok(replay(answer.await?))
+    let answer = replay(answer.await?);
+    match holder.get() {
+        Some(holder) if may_read => with_link(answer, *holder),
+        _ => Ok(answer),
+    }
 }
 
 /// Where another contact has the alias, says which, to a key that may read it (RFC 8288).
@@ -56,12 +68,17 @@ fn refused(error: Error, may_read: bool) -> Answer {
     let Error::AliasTaken(holder) = error else {
         return Err(error.into());
     };
-    let mut answer = Refusal::from(error).answer();
-    if may_read {
-        let link = format!("</addressbook/contacts/{holder}>; rel=\"item\"");
-        let link = HeaderValue::try_from(link).map_err(|_| Error::Internal)?;
-        answer.headers_mut().insert(LINK, link);
+    let answer = Refusal::from(error).answer();
+    match may_read {
+        true => with_link(answer, holder),
+        false => Ok(answer),
     }
+}
+
+fn with_link(mut answer: HttpResponse, contact: ContactId) -> Answer {
+    let link = format!("</addressbook/contacts/{contact}>; rel=\"item\"");
+    let link = HeaderValue::try_from(link).map_err(|_| Error::Internal)?;
+    answer.headers_mut().insert(LINK, link);
     Ok(answer)
 }
 
@@ -178,7 +195,7 @@ pub(super) async fn delete(
 }
 
 /// Where nothing is stored under a spelling that today's rules refuse, it is refused.
-fn or_unreadable(error: Error, key: &ContactKey) -> Error {
+pub(super) fn or_unreadable(error: Error, key: &ContactKey) -> Error {
     match key.check_new() {
         Err(invalid) if error == Error::ContactNotFound => invalid.into(),
         _ => error,

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::contacts::or_unreadable;
 use super::gate::auth::{Allowed, ReadContacts};
 use super::wire::counted::CountedJson;
 use super::wire::envelope::{self, Refusal};
@@ -19,12 +20,9 @@ pub(super) async fn list(
     let snapshot = allowed.snapshot()?;
     for key in selection.filters.iter().filter_map(Filter::names) {
         // What today's rules refuse may be stored since older ones.
-        if let Err(invalid) = key.check_new() {
+        if key.check_new().is_err() {
             let found = snapshot.contact(allowed.grant(), &key).await;
-            found.map_err(|error| match error {
-                Error::ContactNotFound => invalid.into(),
-                other => other,
-            })?;
+            found.map_err(|error| or_unreadable(error, &key))?;
         }
     }
     let listed = snapshot.contacts(allowed.grant(), &selection, begun, write_next_contact);

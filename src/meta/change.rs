@@ -2,7 +2,7 @@
 //! what becomes of one under a merge.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
@@ -74,26 +74,26 @@ fn merge(target: Option<&str>, patch: &str) -> String {
         return patch.to_owned();
     }
     let kept = target.filter(|target| target.starts_with('{'));
-    let mut merged: Vec<(Cow<'_, str>, String)> = members_of(kept.unwrap_or("{}"))
-        .into_iter()
-        .map(|(name, value)| (name, value.get().to_owned()))
-        .collect();
+    let old = members_of(kept.unwrap_or("{}"));
+    let places: HashMap<&str, usize> = old.iter().map(|(name, _)| name.as_ref()).zip(0..).collect();
+    // What is removed leaves its place empty: thousands may go at once.
+    let owned = |(name, value): &(Cow<'_, str>, &RawValue)| {
+        Some((name.to_string(), value.get().to_owned()))
+    };
+    let mut merged: Vec<Option<(String, String)>> = old.iter().map(owned).collect();
     for (name, value) in members_of(patch) {
-        let at = merged.iter().position(|(known, _)| *known == name);
-        match (at, value.get()) {
-            (Some(at), "null") => {
-                merged.remove(at);
-            }
+        match (places.get(name.as_ref()), value.get()) {
+            (Some(at), "null") => merged[*at] = None,
             (None, "null") => {}
-            (Some(at), value) => merged[at].1 = merge(Some(&merged[at].1), value),
-            (None, value) => merged.push((name, merge(None, value))),
+            (Some(at), value) => {
+                let value = merge(Some(old[*at].1.get()), value);
+                merged[*at] = Some((name.into_owned(), value));
+            }
+            (None, value) => merged.push(Some((name.into_owned(), merge(None, value)))),
         }
     }
-    write_object(
-        merged
-            .iter()
-            .map(|(name, value)| (name.as_ref(), value.clone())),
-    )
+    let kept = merged.iter().flatten();
+    write_object(kept.map(|(name, value)| (name.as_str(), value.clone())))
 }
 
 fn write_object<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {

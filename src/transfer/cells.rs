@@ -1,7 +1,7 @@
 //! What stands in one cell of CSV. A spreadsheet takes a cell that begins as a
 //! formula for one; an apostrophe in front keeps it a text.
 
-use crate::text::trim_unseen;
+use crate::msisdn::trim_dropped;
 
 /// What a cell may not begin with without an apostrophe in front of it.
 /// Full-width forms are taken for the ASCII ones by spreadsheets of East Asia.
@@ -20,16 +20,13 @@ pub(super) fn meant(cell: &str) -> &str {
 /// The text of a cell that holds a number, without what a spreadsheet adds to one that it
 /// took for a quantity: an apostrophe in front, or `.0` behind seven digits or more.
 pub(super) fn number(cell: &str) -> &str {
-    let text = trim_unseen(cell);
+    let text = trim_dropped(cell);
     let text = text.strip_prefix('\'').unwrap_or(text);
     let whole = text.strip_suffix(".0").filter(|whole| {
-        let digits = whole.strip_prefix('+').unwrap_or(whole);
-        digits.len() >= 7 && digits.bytes().all(|one| one.is_ascii_digit())
+        let digits = whole.bytes().filter(u8::is_ascii_digit).count();
+        digits >= 7 && !whole.contains('.')
     });
-    match whole {
-        Some(whole) => whole,
-        None => cell.trim_start().strip_prefix('\'').unwrap_or(cell),
-    }
+    whole.unwrap_or(text)
 }
 
 /// Writes a cell of this text: an apostrophe where it needs one, quotes where it

@@ -61,13 +61,7 @@ pub(super) fn parse(beginning: &[u8], at_end: bool) -> Parsed {
     let text_begin = byte_order_mark_bytes(beginning);
     let mut lines = Lines::new();
     lines.bytes = text_begin as u64;
-    let text = &beginning[text_begin..];
-    let blank = text.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    let mut from = text_begin;
-    for byte in blank {
-        lines.pass_blank(*byte);
-        from += 1;
-    }
+    let mut from = text_begin + pass_blank(&beginning[text_begin..], DELIMITERS, &mut lines);
     if from == beginning.len() && !at_end && from <= ROW_BYTES_MAX {
         return Parsed::Longer;
     }
@@ -83,6 +77,7 @@ pub(super) fn parse(beginning: &[u8], at_end: bool) -> Parsed {
                 lines.end_by_return();
             }
             from += bytes;
+            from += pass_blank(&beginning[from..], &[delimiter], &mut lines);
         }
     }
     if from == beginning.len() && at_end {
@@ -108,6 +103,25 @@ pub(super) fn parse(beginning: &[u8], at_end: bool) -> Parsed {
         Some(missing) if !longer => Parsed::Wrong(lines.line, missing.into_invalid()),
         _ if beginning.len() > ROW_BYTES_MAX => Parsed::Wrong(lines.line, Invalid::RowTooLarge),
         _ => Parsed::Longer,
+    }
+}
+
+/// Passes lines in which nothing stands, or only empty cells; how many bytes they have.
+/// One that does not end in what is there is passed once it does.
+fn pass_blank(text: &[u8], delimiters: &[u8], lines: &mut Lines) -> usize {
+    let mut passed = 0;
+    loop {
+        let rest = &text[passed..];
+        let is_empty = |byte: &&u8| delimiters.contains(byte) || matches!(byte, b' ' | b'\t');
+        let cells = rest.iter().take_while(is_empty).count();
+        let Some(end @ (b'\r' | b'\n')) = rest.get(cells) else {
+            return passed;
+        };
+        if cells > 0 {
+            lines.pass(&rest[..cells]);
+        }
+        lines.pass_blank(*end);
+        passed += cells + 1;
     }
 }
 
@@ -239,17 +253,20 @@ fn missing(names: &[&str]) -> Option<Missing> {
         (true, false) => "msisdn",
         (false, false) => "alias, msisdn",
     };
-    let shown = names.iter().take(COLUMNS_SHOWN_MAX);
-    let shown = shown.map(|name| name.chars().take(COLUMN_SHOWN_CHARACTERS_MAX).collect());
-    let mut shown: Vec<String> = shown.collect();
+    let found = names.iter().take(COLUMNS_SHOWN_MAX);
+    let mut found: Vec<String> = found.map(|name| shown(name)).collect();
     if names.len() > COLUMNS_SHOWN_MAX {
-        shown.push("…".to_owned());
+        found.push("…".to_owned());
     }
     Some(Missing {
         columns: names.len(),
         names: missing,
-        found: shown.join(", "),
+        found: found.join(", "),
     })
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(COLUMN_SHOWN_CHARACTERS_MAX).collect()
 }
 
 fn columns(names: &[&str]) -> Result<Vec<Column>, Invalid> {
@@ -258,13 +275,15 @@ fn columns(names: &[&str]) -> Result<Vec<Column>, Invalid> {
     for (name, number) in names.iter().zip(1..) {
         let plain = plain(name);
         let reserved = RESERVED.into_iter().find(|one| *one == plain);
+        if let Some(reserved) = reserved
+            && !name.eq_ignore_ascii_case(reserved)
+        {
+            return Err(Invalid::ColumnNearly(number, reserved));
+        }
         if !name.is_empty() && !known.insert(reserved.unwrap_or(name)) {
-            return Err(Invalid::ColumnTwice((*name).to_owned()));
+            return Err(Invalid::ColumnTwice(shown(name)));
         }
         columns.push(match reserved {
-            Some(reserved) if !name.eq_ignore_ascii_case(reserved) => {
-                return Err(Invalid::ColumnNearly(number, reserved));
-            }
             Some("alias") => Column::Alias,
             Some("msisdn") => Column::Msisdn,
             Some(_) => Column::Meta,

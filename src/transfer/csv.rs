@@ -213,10 +213,15 @@ impl<R: BufRead> CsvRows<R> {
                 }
             }
         }
+        let mode = self.reading.mode;
+        let alias = Alias::parse(alias)?;
+        mode.check_new(|| alias.check_new())?;
+        let msisdn = Msisdn::parse(msisdn)?;
+        mode.check_new(|| msisdn.check_new())?;
         Ok(NewContact {
-            alias: Alias::parse(alias)?,
-            msisdn: Msisdn::parse(msisdn)?,
-            meta: parse_meta(meta, &mut self.meta, self.reading.mode)?,
+            alias,
+            msisdn,
+            meta: parse_meta(meta, &mut self.meta, mode)?,
         })
     }
 }

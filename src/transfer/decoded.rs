@@ -4,6 +4,8 @@ use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+use super::BYTE_ORDER_MARK_UTF8;
+
 /// In which encoding a file is, where no byte order mark says another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encoding {
@@ -32,7 +34,7 @@ const MARK_BYTES_MAX: u64 = 3;
 /// Stands for half a character: no UTF-8 has it, so that its row is refused.
 const MALFORMED: u8 = 0xFF;
 
-/// The bytes of a file as UTF-8. A byte order mark becomes that of UTF-8.
+/// The bytes of a file as UTF-8, those that were decoded behind a byte order mark.
 pub(super) struct Decoded<R> {
     input: Chain<Cursor<Vec<u8>>, R>,
     /// None where the bytes are taken as they come.
@@ -48,22 +50,38 @@ impl<R: BufRead> Decoded<R> {
     pub(super) fn open(mut input: R, encoding: Encoding) -> io::Result<Self> {
         let mut first = Vec::new();
         (&mut input).take(MARK_BYTES_MAX).read_to_end(&mut first)?;
-        let decoder = match (first.as_slice(), encoding) {
+        let encoding_read = match (first.as_slice(), encoding) {
             ([0xFF, 0xFE, ..], _) => Some(UTF_16LE),
             ([0xFE, 0xFF, ..], _) => Some(UTF_16BE),
             ([0xEF, 0xBB, 0xBF], _) | (_, Encoding::Utf8) => None,
             (_, Encoding::Windows1252) => Some(WINDOWS_1252),
         };
-        let decoder = decoder.map(|encoding| encoding.new_decoder_without_bom_handling());
-        let buffer_bytes = if decoder.is_some() { DECODED_BYTES } else { 0 };
+        // So that what is kept of a file of no mark is not taken for its encoding again.
+        let mut buffer = match encoding_read {
+            Some(encoding) if encoding == WINDOWS_1252 => BYTE_ORDER_MARK_UTF8.to_vec(),
+            _ => Vec::new(),
+        };
+        let end = buffer.len();
+        let decoder = encoding_read.map(|read| read.new_decoder_without_bom_handling());
+        if decoder.is_some() {
+            buffer.resize(DECODED_BYTES, 0);
+        }
         Ok(Self {
             input: Cursor::new(first).chain(input),
             decoder,
-            buffer: vec![0; buffer_bytes],
+            buffer,
             begin: 0,
-            end: 0,
+            end,
             ended: false,
         })
+    }
+
+    /// What has to stand in front of what is kept of the file: it is UTF-8 by now.
+    pub(super) fn mark(&self) -> &'static [u8] {
+        match self.decoder {
+            Some(_) => BYTE_ORDER_MARK_UTF8,
+            None => &[],
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, BufRead};
 
 use serde_json::value::RawValue;
 
+use super::decoded::Decoded;
 use super::{Lines, ROW_BYTES_MAX, Reading, Row, byte_order_mark_bytes};
 use crate::bulk::BulkMode;
 use crate::contact::NewContact;
@@ -15,6 +16,12 @@ pub(super) struct NdjsonRows<R> {
     line: Vec<u8>,
     lines: Lines,
     reading: Reading,
+}
+
+impl<R: BufRead> NdjsonRows<Decoded<R>> {
+    pub(super) fn mark(&self) -> &'static [u8] {
+        self.input.mark()
+    }
 }
 
 impl<R: BufRead> NdjsonRows<R> {

@@ -84,6 +84,16 @@ impl Tally {
         contacts.cloned().collect()
     }
 
+    /// Whether there is a place for another error of a kind of which there are so many:
+    /// each kind that may still come has one kept for it.
+    fn has_place(&self, of_kind: u64) -> bool {
+        let kept = match of_kind {
+            1 => 0,
+            _ => KINDS_MAX - self.summary.messages.len(),
+        };
+        of_kind <= ERRORS_OF_KIND_MAX && self.errors.len() + kept < ERRORS_MAX
+    }
+
     /// Adds what came of a batch: of the outcomes in the order of its contacts, and
     /// of the rows that could not be one. Each error goes to `tell` with its row.
     pub fn add(
@@ -117,7 +127,7 @@ impl Tally {
                     let of_kind = self.summary.count(error.kind());
                     let error = RowError::of(row.line, &error);
                     tell(row, &error);
-                    if self.errors.len() < ERRORS_MAX && of_kind <= ERRORS_OF_KIND_MAX {
+                    if self.has_place(of_kind) {
                         self.errors.push(error);
                     }
                 }

@@ -18,6 +18,7 @@ mod create;
 mod cursor;
 mod delete;
 mod envelope;
+mod files_from_the_field;
 mod filter;
 mod filter_meta;
 mod filter_model;

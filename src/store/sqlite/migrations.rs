@@ -24,6 +24,7 @@ const STEPS: [&str; SCHEMA_VERSION as usize] = [
 ];
 
 const NAMES: &str = "SELECT alias, msisdn FROM contacts";
+const OPTOUTS: &str = "SELECT msisdn FROM optouts";
 
 /// Runs the steps that `connection`'s file lacks, each in a transaction of its
 /// own, after the whole file was copied to `PATH.schema-N`.
@@ -60,6 +61,11 @@ fn tell_of_older_rules(connection: &Connection) -> Result<(), rusqlite::Error> {
     while let Some(row) = rows.next()? {
         aliases += u64::from(Alias::from_stored(row.get(0)?).check_new().is_err());
         numbers += u64::from(Msisdn::from_stored(row.get(1)?).check_new().is_err());
+    }
+    let mut statement = connection.prepare(OPTOUTS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        numbers += u64::from(Msisdn::from_stored(row.get(0)?).check_new().is_err());
     }
     if aliases + numbers > 0 {
         log::warn!(aliases, numbers; "today's rules would refuse some of what is stored: it is served as it stands");

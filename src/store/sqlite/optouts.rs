@@ -13,7 +13,8 @@ use crate::optout::Optout;
 
 /// Of all spellings of a number, the one of older rules among them.
 const FIND: &str = "SELECT msisdn, created_on FROM optouts WHERE msisdn IN (?1, ?2)";
-const IS_OF_CONTACT: &str = "SELECT 1 FROM contacts WHERE msisdn = ?1";
+const IS_STORED: &str = "SELECT 1 FROM contacts WHERE msisdn = ?1
+    UNION ALL SELECT 1 FROM optouts WHERE msisdn = ?1";
 const INSERT: &str = "INSERT INTO optouts (msisdn, created_on) VALUES (?1, ?2)";
 const DELETE: &str = "DELETE FROM optouts WHERE msisdn IN (?1, ?2)";
 const LIST: &str = "SELECT msisdn, created_on FROM optouts
@@ -52,19 +53,19 @@ impl Engine {
 
 /// Opts a number out; one that is already keeps its first record.
 pub(super) fn insert(transaction: &Transaction<'_>, msisdn: Msisdn) -> Result<Optout, Failure> {
+    if let Err(invalid) = msisdn.check_new()
+        && !transaction
+            .prepare_cached(IS_STORED)?
+            .exists([msisdn.as_str()])?
+    {
+        return Err(Error::Invalid(invalid).into());
+    }
     let first = transaction
         .prepare_cached(FIND)?
         .query_row(msisdn.spellings(), optout)
         .optional()?;
     if let Some(first) = first {
         return Ok(first);
-    }
-    if let Err(invalid) = msisdn.check_new()
-        && !transaction
-            .prepare_cached(IS_OF_CONTACT)?
-            .exists([msisdn.as_str()])?
-    {
-        return Err(Error::Invalid(invalid).into());
     }
     let created_on = Moment::now();
     transaction
@@ -81,9 +82,12 @@ pub(super) fn exists(connection: &Connection, msisdn: &Msisdn) -> Result<bool, r
 
 /// Takes an opt-out back.
 pub(super) fn delete(transaction: &Transaction<'_>, msisdn: &Msisdn) -> Result<(), Failure> {
-    let deleted = transaction
-        .prepare_cached(DELETE)?
-        .execute(msisdn.spellings())?;
+    let spellings = match msisdn.check_new() {
+        Ok(()) => msisdn.spellings(),
+        // A spelling that is refused names what is stored under it, and nothing else.
+        Err(_) => [msisdn.as_str().into(), msisdn.as_str().into()],
+    };
+    let deleted = transaction.prepare_cached(DELETE)?.execute(spellings)?;
     let deleted = i64::try_from(deleted).unwrap_or(i64::MAX);
     if deleted == 0 {
         return Err(Error::OptoutNotFound.into());
