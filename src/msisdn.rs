@@ -183,24 +183,20 @@ fn is_rounded(seen: &str) -> bool {
     [whole, fraction, exponent].into_iter().all(is_digits)
 }
 
-/// Seven or more digits, one `.`, and digits to the end; where they are zeros, whatever
-/// separates those in front.
+/// Whether what stands behind the last `.` may be the decimal part of what is in front of
+/// it, seven digits or more: anything, where nothing else separates; zeros, where it is the
+/// only `.`; and one `0` in any case, for no group is so short.
 fn has_decimal_part(seen: &str) -> bool {
-    if let Some((whole, fraction)) = seen.split_once('.') {
-        let digits = whole.bytes().filter(u8::is_ascii_digit).count();
-        let is_zeros = !fraction.is_empty() && fraction.bytes().all(|one| one == b'0');
-        if is_zeros && digits >= MSISDN_DIGITS_MIN {
-            return true;
-        }
+    let unsigned = seen.strip_prefix('+').unwrap_or(seen);
+    let Some((whole, fraction)) = unsigned.rsplit_once('.') else {
+        return false;
+    };
+    let digits = whole.bytes().filter(u8::is_ascii_digit).count();
+    if digits < MSISDN_DIGITS_MIN || fraction.is_empty() || fraction.contains(is_separator) {
+        return false;
     }
-    let whole = seen.strip_prefix('+').unwrap_or(seen);
-    whole.split_once('.').is_some_and(|(whole, fraction)| {
-        whole.len() >= MSISDN_DIGITS_MIN
-            && !fraction.is_empty()
-            && [whole, fraction]
-                .into_iter()
-                .all(|part| !part.contains(is_separator))
-    })
+    let is_zeros = fraction.bytes().all(|one| one == b'0');
+    fraction == "0" || !whole.contains(is_separator) || (is_zeros && !whole.contains('.'))
 }
 
 /// Whether another group stands behind one that is a number by itself, or nearly.
@@ -324,6 +320,8 @@ mod tests {
             ("447700900101.5", Invalid::MsisdnDecimal),
             ("+44 7700 900101.0", Invalid::MsisdnDecimal),
             ("447 700 900 101.00", Invalid::MsisdnDecimal),
+            ("44.7700.900101.0", Invalid::MsisdnDecimal),
+            ("+1 202 555 0123.0", Invalid::MsisdnDecimal),
             ("4477009 00101", Invalid::MsisdnSeveral),
             ("447700900101 22", Invalid::MsisdnSeveral),
             ("447700900101-22", Invalid::MsisdnSeveral),
@@ -352,6 +350,9 @@ mod tests {
             "+44 77 00 90 01 01",
             "+441534 12345678",
             "+7 095 1234567",
+            "33.6.12.34.56.00",
+            "+44.7700.900101",
+            "+1.555.000.0000",
             "+225 01 23456789",
             "+65 0123 4567",
         ] {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde_json::value::RawValue;
+use strsim::osa_distance;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Lines, ROW_BYTES_MAX, byte_order_mark_bytes, cells};
@@ -15,10 +16,12 @@ use crate::text::trim_unseen;
 pub(super) const COLUMNS_MAX: usize = 1_024;
 /// The one with which both columns of every file are columns; in this order.
 const DELIMITERS: &[u8] = b",;\t";
-/// What a first line begins with that names the delimiter, as spreadsheets write it.
-const NAMES_DELIMITER: &[u8] = b"sep=";
+/// What stands around the delimiter in a first line that names it, as spreadsheets write it.
+const NAMES_DELIMITER: [(&[u8], &[u8]); 2] = [(b"sep=", b""), (b"\"sep=", b"\"")];
 /// What is no member, in any case.
 const RESERVED: [&str; 3] = ["alias", "msisdn", "meta"];
+/// Characters by which a name is held against them: more than the longest has.
+const PLAIN_CHARACTERS_MAX: usize = 8;
 /// Columns that a message names, and characters of each.
 const COLUMNS_SHOWN_MAX: usize = 32;
 const COLUMN_SHOWN_CHARACTERS_MAX: usize = 64;
@@ -136,23 +139,31 @@ enum Named {
 
 /// Reads a line such as `sep=;`.
 fn named_delimiter(text: &[u8], at_end: bool) -> Named {
-    let begin = &text[..text.len().min(NAMES_DELIMITER.len())];
-    if !begin.eq_ignore_ascii_case(&NAMES_DELIMITER[..begin.len()]) {
+    let forms = NAMES_DELIMITER.iter();
+    let read = forms.map(|(head, tail)| named_between(text, head, tail, at_end));
+    let mut read = read.filter(|named| !matches!(named, Named::No));
+    read.next().unwrap_or(Named::No)
+}
+
+fn named_between(text: &[u8], head: &[u8], tail: &[u8], at_end: bool) -> Named {
+    let begun = text.len().min(head.len());
+    if !text[..begun].eq_ignore_ascii_case(&head[..begun]) {
         return Named::No;
     }
-    match &text[begin.len()..] {
-        [delimiter, rest @ ..] if delimiter.is_ascii_punctuation() || *delimiter == b'\t' => {
-            let line = begin.len() + 1;
-            match rest {
-                [b'\r', b'\n', ..] => Named::By(*delimiter, line + 2),
-                [b'\r'] if !at_end => Named::Longer,
-                [b'\r' | b'\n', ..] => Named::By(*delimiter, line + 1),
-                [] if at_end => Named::By(*delimiter, line),
-                [] => Named::Longer,
-                _ => Named::No,
-            }
-        }
-        [] if !at_end => Named::Longer,
+    let line = head.len() + 1 + tail.len();
+    if text.len() < line {
+        return if at_end { Named::No } else { Named::Longer };
+    }
+    let delimiter = text[head.len()];
+    let is_one = delimiter.is_ascii_punctuation() || delimiter == b'\t';
+    if !is_one || &text[head.len() + 1..line] != tail {
+        return Named::No;
+    }
+    match &text[line..] {
+        [b'\r', b'\n', ..] => Named::By(delimiter, line + 2),
+        [] | [b'\r'] if !at_end => Named::Longer,
+        [b'\r' | b'\n', ..] => Named::By(delimiter, line + 1),
+        [] => Named::By(delimiter, line),
         _ => Named::No,
     }
 }
@@ -273,8 +284,7 @@ fn columns(names: &[&str]) -> Result<Vec<Column>, Invalid> {
     let mut columns = Vec::with_capacity(names.len());
     let mut known = HashSet::with_capacity(names.len());
     for (name, number) in names.iter().zip(1..) {
-        let plain = plain(name);
-        let reserved = RESERVED.into_iter().find(|one| *one == plain);
+        let reserved = near(name);
         if let Some(reserved) = reserved
             && !name.eq_ignore_ascii_case(reserved)
         {
@@ -296,14 +306,20 @@ fn columns(names: &[&str]) -> Result<Vec<Column>, Invalid> {
 
 /// Whether a column of this name is read as a member of just this name.
 pub(super) fn is_member(name: &str) -> bool {
-    trim_unseen(name) == name && !RESERVED.contains(&plain(name).as_str())
+    trim_unseen(name) == name && near(name).is_none()
 }
 
-/// The letters and digits of a name in their plain forms: by them people take two names
-/// for one.
-fn plain(name: &str) -> String {
-    let plain = name.nfkc().filter(|one| one.is_alphanumeric());
-    plain.flat_map(char::to_lowercase).collect()
+/// The reserved name that this one is, or is meant to be: the same by its letters and
+/// digits in their plain forms, or with one letter amiss. `meta` is too short for that,
+/// but for its plural.
+fn near(name: &str) -> Option<&'static str> {
+    let lower = name.nfkd().flat_map(char::to_lowercase).nfkd();
+    let plain = lower.filter(|one| one.is_alphanumeric());
+    let plain: String = plain.take(PLAIN_CHARACTERS_MAX).collect();
+    RESERVED.into_iter().find(|reserved| match *reserved {
+        "meta" => plain == "meta" || plain == "metas",
+        reserved => osa_distance(reserved, &plain) <= 1,
+    })
 }
 
 /// A member's name as JSON with its colon, held against the rules for names.

@@ -333,6 +333,24 @@ fn a_locked_file_ends_an_import_with_what_is_stored() {
 }
 
 #[test]
+fn rejects_of_another_encoding_are_imported_by_the_same_command() {
+    let desk = Desk::new();
+    let western: &[u8] = b"alias;msisdn\r\nAnn\xe9;12\r\nZo\xeb;12\r\n";
+    desk.write("west.csv", western);
+    let import = ["--encoding", "windows-1252", "--rejects"];
+    let output = desk.run(&[&["import", "west.csv"], &import[..], &["bad.csv"]].concat());
+    assert_summary(&output, 3, [2, 0, 0, 0, 2]);
+    let kept = desk.read("bad.csv");
+    assert_eq!(kept, "\u{feff}alias;msisdn\r\nAnné;12\r\nZoë;12\r\n");
+    desk.write("bad.csv", kept.replace("12", "447700900101"));
+    let output = desk.run(&[&["import", "bad.csv"], &import[..], &["more.csv"]].concat());
+    assert_summary(&output, 0, [2, 2, 0, 0, 0]);
+    let exported = printed(&desk.run(&["export", "-", "--bom"]));
+    assert!(exported.starts_with("\u{feff}alias,"), "{exported}");
+    assert!(exported.contains("Zoë,447700900101"), "{exported}");
+}
+
+#[test]
 fn a_row_too_large_to_keep_is_told_and_never_kept_in_part() {
     let desk = Desk::new();
     let long = "x".repeat(1_000_000);

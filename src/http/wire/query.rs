@@ -222,16 +222,14 @@ impl Query {
         }
         if let Some(prefix) = self.take("aliasPrefix") {
             // White space at its end may stand in the middle of an alias.
-            let seen = prefix.trim_start();
-            let seen = if seen.is_empty() { &prefix } else { seen };
-            let prefix = seen.nfc().collect();
+            let prefix = normal(&prefix, str::trim_start);
             filters.push(Filter::AliasPrefix(bounded(prefix, Invalid::AliasPrefix)?));
         }
         if let Some(text) = self.take("search") {
-            let seen = text.trim();
-            let seen = if seen.is_empty() { &text } else { seen };
-            let text = seen.nfc().collect();
-            filters.push(Filter::Search(bounded(text, Invalid::Search)?));
+            filters.push(Filter::Search(bounded(
+                normal(&text, str::trim),
+                Invalid::Search,
+            )?));
         }
         let (metas, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
             .into_iter()
@@ -270,6 +268,14 @@ fn page(
 fn whole_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
+}
+
+/// A part of an alias as aliases are stored: in NFC, and without the white space that
+/// `trim` takes away, unless there is nothing else.
+fn normal(part: &str, trim: fn(&str) -> &str) -> String {
+    let seen = trim(part);
+    let seen = if seen.is_empty() { part } else { seen };
+    seen.nfc().collect()
 }
 
 fn bounded(text: String, error: Invalid) -> Result<String, Invalid> {

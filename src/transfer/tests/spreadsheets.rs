@@ -53,7 +53,19 @@ fn the_first_line_says_which_delimiter_and_which_columns() {
     assert_eq!(refused("alias,msisdn,x,x\n").1, "Duplicate column: x");
     assert_eq!(refused("alias;msisdn;alias\n").1, "Duplicate column: alias");
     assert_eq!(refused("alias,msisdn,Alias\n").1, "Duplicate column: Alias");
-    for near in ["Alias*", "a lias", "ａｌｉａｓ", "#alias"] {
+    for near in [
+        "Alias*",
+        "a lias",
+        "ａｌｉａｓ",
+        "#alias",
+        "aliass",
+        "ALİAS",
+        "alıas",
+        "аlias",
+        "aliás",
+        "alais",
+        "al\u{ad}ias",
+    ] {
         assert_eq!(
             refused(format!("alias,msisdn,{near}\n")).1,
             "Column 3 is nearly alias, name it so or otherwise"
@@ -63,6 +75,12 @@ fn the_first_line_says_which_delimiter_and_which_columns() {
         refused("alias,msisdn,meta-\n").1,
         "Column 3 is nearly meta, name it so or otherwise"
     );
+    for far in ["beta", "metadata", "aliases2", "sms", "bias"] {
+        assert_eq!(
+            csv(format!("alias,msisdn,{far}\na,1234567,1")),
+            [format!("2: a 1234567 {{\"{far}\":\"1\"}}")]
+        );
+    }
     assert_eq!(
         csv("alias,msisdn,,x\na,1234567,,1\nb,1234567,y,1\n"),
         [r#"2: a 1234567 {"x":"1"}"#, "3: row: Column 3 has no name"]
@@ -71,7 +89,13 @@ fn the_first_line_says_which_delimiter_and_which_columns() {
         csv(" ALIAS\u{200b},\u{feff}Msisdn\u{a0},\u{2060} City \na,1234567,x"),
         [r#"2: a 1234567 {"City":"x"}"#]
     );
-    for head in ["sep=|\n", "sep=|\r\n", "SEP=|\r", "\u{feff}sep=|\n"] {
+    for head in [
+        "sep=|\n",
+        "sep=|\r\n",
+        "SEP=|\r",
+        "\u{feff}sep=|\n",
+        "\"sep=|\"\r\n",
+    ] {
         let line = csv(format!("{head}alias|msisdn|x\na|1234567|,\n"));
         assert_eq!(line, [r#"3: a 1234567 {"x":","}"#], "{head:?}");
     }
@@ -149,7 +173,7 @@ fn what_a_spreadsheet_adds_to_a_number_is_dropped_and_nothing_else() {
         ("447700900101.5", "Msisdn must not have a decimal part"),
         ("\"4,477E+11\"", "Msisdn was rounded by a spreadsheet"),
         ("4.477E+11", "Msisdn was rounded by a spreadsheet"),
-        ("4477009.0.0", "Msisdn must be one number"),
+        ("4477009.0.0", "Msisdn must not have a decimal part"),
     ] {
         let expected = format!("2: msisdn: {wrong}");
         assert_eq!(
