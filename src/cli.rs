@@ -56,6 +56,12 @@ pub enum Verb {
     Import(Import),
     /// Write all contacts to a CSV or NDJSON file, while a server runs or not
     Export(Export),
+    /// Write the whole address book to a file, while a server runs or not
+    Backup(Backup),
+    /// Put a backup in the place of the address book, while no server runs
+    Restore(Restore),
+    /// Look through the whole address book for damage; exit code 0 if there is none
+    Check(Check),
     /// Ask a running server whether it answers; exit code 0 if it does
     Healthcheck(Healthcheck),
 }
@@ -300,6 +306,34 @@ pub enum FileEncoding {
     /// What older western programs write
     #[value(name = "windows-1252")]
     Windows1252,
+}
+
+/// `backup`
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The file to write, or - for standard output; one that exists is replaced
+    pub file: PathBuf,
+    /// Which file.
+    #[command(flatten)]
+    pub database: DatabaseArgument,
+}
+
+/// `restore`
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup; it is copied and stays as it is
+    pub file: PathBuf,
+    /// Which file.
+    #[command(flatten)]
+    pub database: DatabaseArgument,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Which file.
+    #[command(flatten)]
+    pub database: DatabaseArgument,
 }
 
 /// How a file holds contacts.

@@ -44,6 +44,18 @@ fn main() -> ExitCode {
             logging::start(LogLevel::Error, PARSER);
             command::export(&arguments)
         }
+        Verb::Backup(arguments) => {
+            logging::start(LogLevel::Error, PARSER);
+            command::backup(&arguments)
+        }
+        Verb::Restore(arguments) => {
+            logging::start(LogLevel::Error, PARSER);
+            command::restore(&arguments)
+        }
+        Verb::Check(arguments) => {
+            logging::start(LogLevel::Error, PARSER);
+            command::check(&arguments)
+        }
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
     };
     match done {

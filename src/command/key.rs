@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::CommandError;
+use super::{CommandError, print_json};
 use crate::address::AddressRanges;
 use crate::cli::{DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRotate, KeyUpdate, KeyVerb};
 use crate::http::wire::key_record::KeyRecord;
@@ -164,13 +164,6 @@ impl<'a> Listed<'a> {
             state: key.state(now).to_string(),
         }
     }
-}
-
-fn print_json(printed: &impl Serialize) -> Result<(), CommandError> {
-    let mut out = stdout().lock();
-    serde_json::to_writer(&mut out, printed).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
 }
 
 fn row(key: &ApiKey, now: Moment) -> [String; 5] {

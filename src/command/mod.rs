@@ -2,22 +2,27 @@
 
 mod healthcheck;
 mod initial_key;
+mod keep;
 mod key;
 mod progress;
 mod serve;
 mod transfer;
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use healthcheck::healthcheck;
+pub use keep::{backup, check, restore};
 pub use key::key;
 pub use serve::{ServeFuture, serve};
 pub use transfer::{export, import};
 
+use serde::Serialize;
+
 use crate::error::Error;
 use crate::invalid::Invalid;
-use crate::store::OpenError;
+use crate::store::{OpenError, RestoreError};
 
 /// Why a verb did not do its work: one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +111,12 @@ pub enum CommandError {
         /// What went wrong.
         reason: String,
     },
+    /// A backup was not made, or not put back.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A check found damage, each told before.
+    #[error("the address book is damaged: {0} findings")]
+    Damage(usize),
     /// The runtime or the standard streams fail.
     #[error(transparent)]
     Io(std::io::Error),
@@ -148,6 +159,8 @@ impl CommandError {
             | Self::InitialKeyFileExists(..)
             | Self::InitialKeyFile { .. }
             | Self::Unhealthy { .. }
+            | Self::Restore(..)
+            | Self::Damage(..)
             | Self::Io(..) => FAILED,
         }
     }
@@ -169,6 +182,22 @@ impl From<Error> for CommandError {
             error => Self::Operation(error),
         }
     }
+}
+
+/// Where no file would be made for nothing.
+fn needs_file(path: &Path) -> Result<(), CommandError> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(CommandError::NoAddressBook(path.to_owned()))
+}
+
+/// Prints JSON, a line of it.
+fn print_json(printed: &impl Serialize) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, printed).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
 }
 
 /// Where a server that listens on `address` can be reached from this machine:

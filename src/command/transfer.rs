@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use super::CommandError;
 use super::progress::Progress;
+use super::{CommandError, needs_file};
 use crate::bulk::{BulkMode, ItemOutcome};
 use crate::cli::{Export, FileEncoding, FileFormat, Import, ImportMode};
 use crate::contact::NewContact;
@@ -168,14 +168,6 @@ fn open_input(path: &Path) -> Result<Option<File>, CommandError> {
     }
     let opened = File::open(path).map_err(|source| CommandError::file(path, source));
     opened.map(Some)
-}
-
-/// Where no file would be made for nothing.
-fn needs_file(path: &Path) -> Result<(), CommandError> {
-    if path.exists() {
-        return Ok(());
-    }
-    Err(CommandError::NoAddressBook(path.to_owned()))
 }
 
 fn format(format: FileFormat) -> Format {

@@ -18,6 +18,7 @@ mod ids;
 mod many;
 mod open_error;
 mod operator;
+mod report;
 mod sqlite;
 mod transfer;
 
@@ -26,7 +27,8 @@ use std::time::Duration;
 
 pub use open_error::OpenError;
 pub use operator::Operator;
-pub use sqlite::{ServerLock, locate};
+pub use report::{CheckReport, RestoreError};
+pub use sqlite::{ServerLock, locate, restore};
 pub use transfer::DryRun;
 
 use crate::bulk::{BulkOrder, ItemOutcome};

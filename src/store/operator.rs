@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::transfer::DryRun;
-use super::{OpenError, ServerLock, sqlite};
+use super::{CheckReport, OpenError, RestoreError, ServerLock, sqlite};
 use crate::bulk::{BulkMode, ItemOutcome};
 use crate::contact::NewContact;
 use crate::error::Error;
@@ -67,6 +67,27 @@ impl Operator {
     /// foreign or newer file stays untouched.
     pub fn open_or_create(path: &Path, lock: Option<&ServerLock>) -> Result<Self, OpenError> {
         sqlite::Database::open_or_create(path, lock).map(Self::Sqlite)
+    }
+
+    /// Writes the whole address book, in one state, to a new file at `path`, checked and
+    /// on the disk; ends under any load.
+    ///
+    /// # Errors
+    /// `Open` for what the operating system or the storage says; `Damaged`.
+    pub fn backup(&self, path: &Path) -> Result<(), RestoreError> {
+        match self {
+            Self::Sqlite(database) => database.backup(path),
+        }
+    }
+
+    /// Looks through the whole address book, all of it in one state.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub fn check(&self) -> Result<CheckReport, Error> {
+        match self {
+            Self::Sqlite(database) => database.check(),
+        }
     }
 
     /// Begins a dry run of an import.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Bounds of the inside that nobody meets, each with its reason.
-const NOT_ON_THE_PAGE: [(&str, &str); 35] = [
+const NOT_ON_THE_PAGE: [(&str, &str); 36] = [
+    ("store/sqlite/check:LINES_MAX", "cuts a report"),
     (
         "transfer/columns:PLAIN_CHARACTERS_MAX",
         "a rule of spelling",

@@ -11,6 +11,7 @@ mod crash;
 mod disk_room;
 mod fault;
 mod initial_key;
+mod keep;
 mod key_verbs;
 mod limits_page;
 mod linear;

@@ -283,7 +283,7 @@ fn make(draft: &Path, path: &Path) -> Result<(), OpenError> {
 }
 
 /// Recognises it once more through SQLite, which also reads the WAL; its version.
-fn recognise(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
+pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<u32, OpenError> {
     let number = |pragma| {
         connection
             .pragma_query_value(None, pragma, |row| row.get(0))

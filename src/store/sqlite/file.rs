@@ -162,6 +162,28 @@ impl ServerLock {
     }
 }
 
+/// Keeps servers away from a file that is being replaced, be it whole or not.
+pub(super) struct RestoreLock(#[allow(dead_code, reason = "held, never read")] NameLock);
+
+impl RestoreLock {
+    /// Takes the lock of the located `path`, and of the file itself where it can be read.
+    ///
+    /// # Errors
+    /// `Served`, `ServedElsewhere`, `Foreign`, `Io`.
+    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
+        let lock = NameLock::take(path)?;
+        if exists(path)? {
+            match KeptFile::open(path) {
+                Ok(file) => file.lock(path)?,
+                Err(error @ OpenError::Foreign(_)) => return Err(error),
+                // What is damaged is why a backup is put back.
+                Err(_) => {}
+            }
+        }
+        Ok(Self(lock))
+    }
+}
+
 /// The lock of one name of a file.
 struct NameLock(#[allow(dead_code, reason = "held, never read")] File);
 

@@ -6,8 +6,10 @@
 //! connections of a pool.
 
 mod audit;
+mod backup;
 mod batch;
 mod bulk;
+mod check;
 mod checkpointer;
 mod checksum;
 mod contacts;
@@ -37,6 +39,7 @@ mod wal_mark;
 mod wal_scan;
 mod writer;
 
+pub use backup::restore;
 pub(super) use database::Database;
 pub use file::{ServerLock, locate};
 pub(super) use import::DryRun;

@@ -1,0 +1,123 @@
+//! `addressbook backup`, `restore` and `check`: keeping an address book.
+
+use std::fs::{self, File};
+use std::io::{self, Write, stdout};
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{CommandError, needs_file, print_json};
+use crate::cli::{Backup, Check, Restore};
+use crate::files;
+use crate::store::{self, Operator, locate};
+
+/// Stands for standard output in place of a file.
+const STREAM: &str = "-";
+
+/// Writes the whole address book to a file, whether a server runs or not.
+///
+/// # Errors
+/// One line for the operator; `PipeClosed` where nobody reads any more.
+pub fn backup(arguments: &Backup) -> Result<(), CommandError> {
+    let begun = Instant::now();
+    let path = locate(&arguments.database.path)?;
+    needs_file(&path)?;
+    let operator = Operator::open_or_create(&path, None)?;
+    if arguments.file.as_os_str() == STREAM {
+        return stream(&operator, &path);
+    }
+    let file = arguments.file.as_path();
+    if file.exists() && !file.is_file() {
+        return Err(CommandError::NoFile(file.to_owned()));
+    }
+    if operator.is_made_of(file) {
+        return Err(CommandError::OwnFile(file.to_owned()));
+    }
+    let draft = files::temporary_beside(file);
+    operator.backup(&draft)?;
+    let named = fs::rename(&draft, file).and_then(|()| files::sync_directory_of(file));
+    named.map_err(|source| CommandError::file(file, source))?;
+    let size = fs::metadata(file).map_err(|source| CommandError::file(file, source))?;
+    print_json(&BackupRecord {
+        file: &file.to_string_lossy(),
+        size_bytes: size.len(),
+        took_ms: begun.elapsed().as_millis(),
+        contacts: operator.contact_count()?,
+    })
+}
+
+#[derive(Serialize)]
+struct BackupRecord<'a> {
+    file: &'a str,
+    size_bytes: u64,
+    took_ms: u128,
+    contacts: u64,
+}
+
+/// Made beside the address book first, where it has no name any more once it is sent.
+fn stream(operator: &Operator, path: &Path) -> Result<(), CommandError> {
+    let draft = files::temporary_beside(path);
+    operator.backup(&draft)?;
+    let opened = File::open(&draft);
+    let removed = fs::remove_file(&draft);
+    let mut file = opened.map_err(|source| CommandError::file(&draft, source))?;
+    removed.map_err(|source| CommandError::file(&draft, source))?;
+    let mut out = stdout().lock();
+    io::copy(&mut file, &mut out)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Puts a backup in the place of the address book.
+///
+/// # Errors
+/// One line for the operator: then the old address book is where it was.
+pub fn restore(arguments: &Restore) -> Result<(), CommandError> {
+    #[derive(Serialize)]
+    struct Restored<'a> {
+        restored: &'a str,
+        old: Option<&'a str>,
+    }
+    let path = locate(&arguments.database.path)?;
+    if fs::canonicalize(&arguments.file).is_ok_and(|file| file == path) {
+        return Err(CommandError::OwnFile(path));
+    }
+    let old = store::restore(&arguments.file, &path)?;
+    let old = old.as_deref().map(Path::to_string_lossy);
+    print_json(&Restored {
+        restored: &path.to_string_lossy(),
+        old: old.as_deref(),
+    })
+}
+
+/// Looks through a whole address book, whether a server runs or not.
+///
+/// # Errors
+/// `Damage` where something is wrong, each told on standard error.
+pub fn check(arguments: &Check) -> Result<(), CommandError> {
+    #[derive(Serialize)]
+    struct Checked {
+        contacts: u64,
+        damage: usize,
+        older_aliases: u64,
+        older_numbers: u64,
+    }
+    let path = locate(&arguments.database.path)?;
+    needs_file(&path)?;
+    let operator = Operator::open_or_create(&path, None)?;
+    let report = operator.check()?;
+    for line in &report.damage {
+        eprintln!("{line}");
+    }
+    print_json(&Checked {
+        contacts: report.contacts,
+        damage: report.damage.len(),
+        older_aliases: report.older_aliases,
+        older_numbers: report.older_numbers,
+    })?;
+    match report.damage.len() {
+        0 => Ok(()),
+        damage => Err(CommandError::Damage(damage)),
+    }
+}

@@ -1,0 +1,32 @@
+//! What a check of a book found, and why a backup was not made or put back.
+
+use std::path::PathBuf;
+
+use super::OpenError;
+
+/// What a check of a whole book found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Contacts that were looked at.
+    pub contacts: u64,
+    /// What is wrong, a line for each.
+    pub damage: Vec<String>,
+    /// Aliases that today's rules would refuse; they are served as they stand.
+    pub older_aliases: u64,
+    /// Numbers of contacts and opt-outs that today's rules would refuse.
+    pub older_numbers: u64,
+}
+
+/// Why a backup was not made or put back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// A file is no address book, cannot be used, or is being served.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The copy is not whole.
+    #[error("{0} is damaged: {1}")]
+    Damaged(PathBuf, String),
+    /// A part of the book may stand in a file beside it.
+    #[error("{0} has a -wal beside it, so it is no backup: make one by `addressbook backup`")]
+    HasWal(PathBuf),
+}
