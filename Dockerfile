@@ -15,6 +15,6 @@ USER 65532:65532
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/usr/local/bin/addressbook", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/usr/local/bin/addressbook", "healthcheck", "--ready"]
 ENTRYPOINT ["/usr/local/bin/addressbook"]
 CMD ["serve"]

@@ -62,7 +62,7 @@ pub enum Verb {
     Restore(Restore),
     /// Look through the whole address book for damage; exit code 0 if there is none
     Check(Check),
-    /// Ask a running server whether it answers; exit code 0 if it does
+    /// Ask a running server whether it answers, or is ready; exit code 0 if so
     Healthcheck(Healthcheck),
 }
 
@@ -362,4 +362,7 @@ pub struct Healthcheck {
     /// Where the server listens; 0.0.0.0 and :: are asked on loopback.
     #[command(flatten)]
     pub listen: ListenArgument,
+    /// Ask whether it would read and write, too
+    #[arg(long)]
+    pub ready: bool,
 }

@@ -133,6 +133,9 @@ pub enum Error {
     /// The disk is full; nothing was stored.
     #[error("The disk is full, nothing was stored")]
     StorageFull,
+    /// The server is not ready; which checks failed.
+    #[error("Not ready: {0}")]
+    NotReady(String),
     /// A fault of ours; the log says more.
     #[error("Internal server error")]
     Internal,
@@ -189,6 +192,7 @@ impl Error {
             | Self::Damaged
             | Self::RowDamaged
             | Self::StorageFull
+            | Self::NotReady(..)
             | Self::Internal => None,
         }
     }

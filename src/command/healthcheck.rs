@@ -12,14 +12,19 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 /// Bytes of the answer that are read: its head is much shorter.
 const ANSWER_BYTES_MAX: u64 = 4096;
 
-/// Asks `/healthz` once.
+/// Asks `/healthz` or `/readyz` once.
 ///
 /// # Errors
 /// `Unhealthy`, with the reason.
 pub fn healthcheck(arguments: &Healthcheck) -> Result<(), CommandError> {
     let address = reachable(arguments.listen.address);
     let unhealthy = |reason: String| CommandError::Unhealthy { address, reason };
-    let answer = ask(address).map_err(|error| unhealthy(error.to_string()))?;
+    let path = if arguments.ready {
+        "/readyz"
+    } else {
+        "/healthz"
+    };
+    let answer = ask(address, path).map_err(|error| unhealthy(error.to_string()))?;
     if !answer.starts_with("HTTP/1.1 200 ") {
         let status = answer.lines().next().unwrap_or("an empty answer");
         return Err(unhealthy(format!("it answers {status:?}")));
@@ -27,13 +32,13 @@ pub fn healthcheck(arguments: &Healthcheck) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn ask(address: SocketAddr) -> io::Result<String> {
+fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, WAIT_MAX)?;
     stream.set_read_timeout(Some(WAIT_MAX))?;
     stream.set_write_timeout(Some(WAIT_MAX))?;
     write!(
         stream,
-        "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;

@@ -92,6 +92,7 @@ routes! {
     GET    "/auth/audit"                         ReadAudit      audit::list;
 
     GET    "/healthz"                            NoKey          ops::healthz;
+    GET    "/readyz"                             NoKey          ops::readyz;
     GET    "/metrics"                            NoKey          ops::metrics;
 }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub use open_error::OpenError;
 pub use operator::Operator;
-pub use report::{CheckReport, RestoreError};
+pub use report::{CheckReport, Readiness, RestoreError};
 pub use sqlite::{ServerLock, locate, restore};
 pub use transfer::DryRun;
 
@@ -214,6 +214,9 @@ operations! { Store:
     /// # Errors
     /// Those of every read.
     async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error>;
+
+    /// How ready the address book is, by one read and one commit that changes nothing.
+    async fn readiness(&self) -> Readiness;
 
     /// Whether `grant` still holds, for what reads on for long.
     ///

@@ -1,8 +1,10 @@
-//! What a check of a book found, and why a backup was not made or put back.
+//! What is told of a whole book: what a check found, how ready it is, and why a backup was
+//! not made or put back.
 
 use std::path::PathBuf;
 
 use super::OpenError;
+use crate::error::Error;
 
 /// What a check of a whole book found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,19 @@ pub struct CheckReport {
     pub older_aliases: u64,
     /// Numbers of contacts and opt-outs that today's rules would refuse.
     pub older_numbers: u64,
+}
+
+/// How ready an address book is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether it can be read.
+    pub reads: Result<(), Error>,
+    /// Whether a write would be committed and synced.
+    pub writes: Result<(), Error>,
+    /// Whether there is room for more.
+    pub has_room: bool,
+    /// Whether anybody met damage: then nothing is written.
+    pub is_damaged: bool,
 }
 
 /// Why a backup was not made or put back.

@@ -45,6 +45,7 @@ mod optouts;
 mod permissions;
 mod pipelined;
 mod put;
+mod ready;
 mod resolve;
 mod resolve_limits;
 mod resolve_memory;

@@ -78,6 +78,7 @@ fn the_table_of_calls_is_the_contract() {
     POST /auth/keys/{id}/rotate update:ApiKeys
     GET /auth/audit read:Audit
     GET /healthz no key
+    GET /readyz no key
     GET /metrics no key
     ");
 }

@@ -294,6 +294,19 @@ fn a_damaged_file_is_no_reason_to_try_again_and_is_not_written_to() {
         );
     }
     assert!(server.logged().contains("nothing more is written"));
+    let ready = server.call("GET", "/readyz").send();
+    assert_eq!(
+        (ready.status, ready.message().as_str()),
+        (503, "Not ready: writes, integrity")
+    );
+    assert_eq!(ready.json()["checks"]["reads"], "ok");
+    let asked = |more: &[&str]| {
+        let address = server.address.to_string();
+        run(&[&["healthcheck", "--listen", &address], more].concat())
+            .status
+            .code()
+    };
+    assert_eq!((asked(&[]), asked(&["--ready"])), (Some(0), Some(1)));
 }
 
 #[test]

@@ -79,6 +79,11 @@ fn a_disk_that_the_book_filled_is_freed_through_it() {
     };
     let filled = fill(&server);
     assert!(filled > 500, "{filled}: room was left");
+    let ready = server.call("GET", "/readyz").send();
+    assert_eq!(
+        (ready.status, ready.message().as_str()),
+        (503, "Not ready: disk")
+    );
     for round in 0..2 {
         // Keys are made, changed and revoked, and numbers opted out.
         let body = r#"{"name":"a","permissions":["read:Contacts"]}"#;

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, web};
 
 use super::limits::Limits;
 use super::metrics::Metrics;
+use super::readiness::{Checks, LastLook};
 use crate::address::AddressRanges;
 use crate::bucket::Buckets;
 use crate::budget::Budget;
@@ -38,6 +39,7 @@ pub struct State {
     pub(super) metrics: Metrics,
     bodies: BodyPermits,
     answers: Budget,
+    last_look: LastLook,
     limits: Limits,
 }
 
@@ -56,6 +58,7 @@ impl State {
             metrics: Metrics::default(),
             bodies: BodyPermits::new(limits.permit_wait),
             answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
+            last_look: LastLook::default(),
             limits,
         }
     }
@@ -81,6 +84,11 @@ impl State {
     pub(crate) fn metrics_text(&self) -> Result<String, Error> {
         let text = self.metrics.to_text(self.store.damage());
         text.map_err(|_| Error::Internal)
+    }
+
+    /// Whether the server is ready, by each of its checks.
+    pub(crate) async fn checks(&self) -> Checks {
+        self.last_look.checks(&self.store).await
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -186,6 +186,7 @@ impl Refusal {
                 | Error::Stopping
                 | Error::OutcomeUnknown
                 | Error::StorageFailed
+                | Error::NotReady(_)
                 | Error::StorageUnreadable => {
                     (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableError")
                 }

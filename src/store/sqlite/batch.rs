@@ -7,6 +7,7 @@ use std::mem;
 use std::sync::mpsc::Receiver;
 
 use super::job::{Job, Message};
+use crate::key::Grant;
 use crate::token::KeyId;
 
 /// Rows after which a transaction takes no more jobs.
@@ -20,7 +21,7 @@ pub(super) struct Batch {
     pub(super) jobs: Vec<Box<dyn Job>>,
     large: VecDeque<Box<dyn Job>>,
     /// Whose large jobs were taken, the last one's key at the end.
-    served: Vec<KeyId>,
+    served: Vec<Option<KeyId>>,
     /// Small ones went first: a large one is not kept waiting again.
     large_is_next: bool,
 }
@@ -74,7 +75,7 @@ impl Batch {
     /// The first of the key that waits for the longest since it was served.
     fn take_large(&mut self) {
         let served_at = |job: &dyn Job| {
-            let key = job.grant().key();
+            let key = job.grant().map(Grant::key);
             let served = self.served.iter().position(|served| *served == key);
             served.map_or(0, |at| at + 1)
         };
@@ -85,7 +86,7 @@ impl Batch {
             self.served.clear();
             return;
         };
-        let key = job.grant().key();
+        let key = job.grant().map(Grant::key);
         self.served.retain(|served| *served != key);
         self.served.push(key);
         if job.take() {

@@ -34,7 +34,8 @@ pub(super) struct Load {
 pub(super) trait Job: Send {
     /// Takes the job from its waiter, or says that it was withdrawn.
     fn take(&self) -> bool;
-    fn grant(&self) -> &Grant;
+    /// Whose right it is done by; the server's own needs none.
+    fn grant(&self) -> Option<&Grant>;
     /// What it asks of the writer.
     fn load(&self) -> Load;
     /// Does the work and keeps its result; an error is the storage's and ends
@@ -47,7 +48,7 @@ pub(super) trait Job: Send {
 
 /// Work with the waiter that it is done for.
 pub(super) struct Task<T, W> {
-    grant: Grant,
+    grant: Option<Grant>,
     load: Load,
     stage: Arc<AtomicU8>,
     work: Option<W>,
@@ -69,8 +70,8 @@ impl<T> Waiter<T> {
 }
 
 impl<T, W> Task<T, W> {
-    /// A job in the name of `grant`.
-    pub(super) fn new(grant: Grant, load: Load, work: W) -> (Self, Waiter<T>) {
+    /// A job in the name of `grant`, or of the server itself.
+    pub(super) fn new(grant: Option<Grant>, load: Load, work: W) -> (Self, Waiter<T>) {
         let (answer, outcome) = oneshot::channel();
         let stage = Arc::new(AtomicU8::new(QUEUED));
         let task = Self {
@@ -94,8 +95,8 @@ where
         advance(&self.stage, TAKEN)
     }
 
-    fn grant(&self) -> &Grant {
-        &self.grant
+    fn grant(&self) -> Option<&Grant> {
+        self.grant.as_ref()
     }
 
     fn load(&self) -> Load {

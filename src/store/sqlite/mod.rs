@@ -50,12 +50,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{FoundDamage, OpenError};
+use super::{FoundDamage, OpenError, Readiness};
 use crate::error::Error;
 use crate::files;
 use crate::permits::SharedPermits;
 use export::{EXPORT_WAIT_MAX, SPOOLS_MAX, SPOOLS_OF_KEY_MAX};
 use readers::{EXPORTS_MAX, EXPORTS_OF_KEY_MAX, IMPORTS_MAX, IMPORTS_OF_KEY_MAX, Readers};
+use transaction::Counter;
 use writer::Writer;
 
 /// A file that is being served: one writer thread and read-only connections.
@@ -106,6 +107,21 @@ impl Engine {
         FoundDamage {
             broken_wals: self.broken_wals,
             damaged_rows: failure::damaged_rows(),
+        }
+    }
+
+    pub(crate) async fn readiness(&self) -> Readiness {
+        let read = self.readers.read(|connection| {
+            Ok((
+                Counter::Contacts.read(connection)?,
+                room::is_short(connection, &self.path),
+            ))
+        });
+        Readiness {
+            has_room: !read.as_ref().is_ok_and(|(_, is_short)| *is_short),
+            reads: read.map(drop),
+            writes: self.writer.probe().await,
+            is_damaged: self.readers.damage().is_found(),
         }
     }
 

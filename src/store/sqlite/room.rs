@@ -42,7 +42,8 @@ impl Room {
     }
 }
 
-fn is_short(connection: &Connection, path: &Path) -> bool {
+/// Whether there is no room for more, at this moment.
+pub(super) fn is_short(connection: &Connection, path: &Path) -> bool {
     let Ok(system) = statvfs(path) else {
         return false;
     };

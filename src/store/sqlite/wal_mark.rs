@@ -16,6 +16,7 @@ use crate::store::OpenError;
 
 const READ: &str = "SELECT base, mark FROM wal_marks";
 const RENEW: &str = "UPDATE wal_marks SET base = mark, mark = random()";
+const AGAIN: &str = "UPDATE wal_marks SET base = base";
 const CHECK: &str = "PRAGMA integrity_check(1)";
 /// Bytes of a WAL's own header (<https://sqlite.org/fileformat2.html#the_write_ahead_log>).
 const WAL_HEADER_BYTES: u64 = 32;
@@ -85,6 +86,12 @@ pub(super) fn check(
         path: path.to_owned(),
         wal: files::beside(path, "-wal"),
     })
+}
+
+/// Writes the marks as they are.
+pub(super) fn write_again(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    transaction.prepare_cached(AGAIN)?.execute([])?;
+    Ok(())
 }
 
 /// Gives a WAL that begins a mark of its own.

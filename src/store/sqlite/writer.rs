@@ -123,7 +123,17 @@ impl Writer {
             rows: 1,
             grows: false,
         };
-        self.submit_load(grant, load, work).await
+        self.submit_load(Some(grant), load, work).await
+    }
+
+    /// Has a transaction committed as every write is, that changes nothing.
+    pub(super) async fn probe(&self) -> Result<(), Error> {
+        let load = Load {
+            rows: 1,
+            grows: false,
+        };
+        let work = |transaction: &Transaction<'_>| Ok(wal_mark::write_again(transaction)?);
+        self.submit_load(None, load, work).await
     }
 
     /// The same for work that writes many rows.
@@ -138,10 +148,10 @@ impl Writer {
         W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
         let load = Load { rows, grows: true };
-        self.submit_load(grant, load, work).await
+        self.submit_load(Some(grant), load, work).await
     }
 
-    async fn submit_load<T, W>(&self, grant: Grant, load: Load, work: W) -> Result<T, Error>
+    async fn submit_load<T, W>(&self, grant: Option<Grant>, load: Load, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
@@ -369,16 +379,22 @@ fn perform(
     let now = Moment::now();
     let mut standings: Vec<(KeyId, Option<Standing>)> = Vec::new();
     for job in batch {
-        let key = job.grant().key();
-        let known = standings.iter().position(|(id, _)| *id == key);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                standings.push((key, keys::standing(transaction, key)?));
-                standings.len() - 1
+        let confirmed = match job.grant() {
+            None => Ok(()),
+            Some(grant) => {
+                let key = grant.key();
+                let known = standings.iter().position(|(id, _)| *id == key);
+                let at = match known {
+                    Some(at) => at,
+                    None => {
+                        standings.push((key, keys::standing(transaction, key)?));
+                        standings.len() - 1
+                    }
+                };
+                grant.confirm(standings[at].1.as_ref(), now)
             }
         };
-        match job.grant().confirm(standings[at].1.as_ref(), now) {
+        match confirmed {
             Ok(()) if demands.is_short && job.load().grows => job.refuse(Error::StorageFull),
             Ok(()) => job.perform(transaction)?,
             Err(error) => job.refuse(error),

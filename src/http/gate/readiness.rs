@@ -1,0 +1,103 @@
+//! Whether the server is ready, looked at no more often than once a second, however often
+//! strangers ask.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::error::Error;
+use crate::store::{Readiness, Store};
+
+/// How long what was found holds.
+const FOUND_HOLDS: Duration = Duration::from_secs(1);
+/// How long a look may take, and how long an answer waits for one.
+const LOOK_WAIT_MAX: Duration = Duration::from_millis(1_500);
+
+/// What was found last.
+#[derive(Default)]
+pub(super) struct LastLook(Mutex<Option<(Instant, Checks)>>);
+
+/// Each check: `ok`, or what is wrong in words.
+#[derive(Clone, Serialize)]
+pub(crate) struct Checks {
+    reads: String,
+    writes: String,
+    disk: String,
+    schema: String,
+    integrity: String,
+}
+
+impl LastLook {
+    /// What is known, looked at anew where that is old.
+    pub(super) async fn checks(&self, store: &Store) -> Checks {
+        let looking = async {
+            let mut last = self.0.lock().await;
+            let known = last.as_ref().filter(|(at, _)| at.elapsed() < FOUND_HOLDS);
+            if let Some((_, checks)) = known {
+                return checks.clone();
+            }
+            let checks = Checks::of(&store.readiness().await);
+            *last = Some((Instant::now(), checks.clone()));
+            checks
+        };
+        let looked = timeout(LOOK_WAIT_MAX, looking).await;
+        looked.unwrap_or_else(|_| Checks::too_slow())
+    }
+}
+
+impl Checks {
+    fn of(readiness: &Readiness) -> Self {
+        let word = |result: &Result<(), Error>| match result {
+            Ok(()) => OK.to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let or = |is_well: bool, wrong: &str| if is_well { OK } else { wrong }.to_owned();
+        Self {
+            reads: word(&readiness.reads),
+            writes: word(&readiness.writes),
+            disk: or(readiness.has_room, "there is no room for more"),
+            // Another one is not served.
+            schema: OK.to_owned(),
+            // Nobody has looked through all of it.
+            integrity: match readiness.is_damaged {
+                true => "damage was met, nothing is written any more".to_owned(),
+                false => UNKNOWN.to_owned(),
+            },
+        }
+    }
+
+    fn too_slow() -> Self {
+        Self {
+            reads: UNKNOWN.to_owned(),
+            writes: "a look at it takes too long".to_owned(),
+            disk: UNKNOWN.to_owned(),
+            schema: OK.to_owned(),
+            integrity: UNKNOWN.to_owned(),
+        }
+    }
+
+    /// # Errors
+    /// `NotReady`, which names the checks that failed.
+    pub(crate) fn ready(&self) -> Result<(), Error> {
+        let checks = [
+            ("reads", &self.reads),
+            ("writes", &self.writes),
+            ("disk", &self.disk),
+            ("schema", &self.schema),
+            ("integrity", &self.integrity),
+        ];
+        let wrong = checks
+            .iter()
+            .filter(|(_, word)| ![OK, UNKNOWN].contains(&word.as_str()));
+        let wrong: Vec<&str> = wrong.map(|(name, _)| *name).collect();
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => Err(Error::NotReady(wrong.join(", "))),
+        }
+    }
+}
+
+const OK: &str = "ok";
+const UNKNOWN: &str = "unknown";
