@@ -1,7 +1,7 @@
 //! The command line: every flag and variable, and the only reader of the
 //! environment.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,9 +87,25 @@ pub struct ListenArgument {
         long = "listen",
         value_name = "ADDR",
         env = "ADDRESSBOOK_LISTEN",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = listen_address
     )]
     pub address: SocketAddr,
+}
+
+/// Reads an address, or looks a name up; of several addresses, the first of version 4.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let found: Vec<SocketAddr> = match text.to_socket_addrs() {
+        Ok(found) => found.collect(),
+        Err(error) => return Err(format!("{error}, such as 127.0.0.1:8080 or localhost:8080")),
+    };
+    let first = found
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or(found.first());
+    first
+        .copied()
+        .ok_or_else(|| "no address has this name".to_owned())
 }
 
 /// `serve`
@@ -169,8 +185,15 @@ pub struct KeyCreate {
     #[arg(long, value_parser = KeyName::parse)]
     pub name: KeyName,
     /// What it may do, such as create:Contacts; once for each permission
-    #[arg(long = "permission", value_name = "PERMISSION", required = true)]
+    #[arg(
+        long = "permission",
+        value_name = "PERMISSION",
+        required_unless_present = "role"
+    )]
     pub permissions: Vec<Permission>,
+    /// What it is for, which takes these permissions, beside those that are named
+    #[arg(long)]
+    pub role: Option<KeyRole>,
     /// How long it is good, such as 90d or 12h; without, for ever
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub expires_in: Option<Duration>,
@@ -180,6 +203,19 @@ pub struct KeyCreate {
     /// How many requests it may make in a second
     #[arg(long, value_name = "REQUESTS", value_parser = rate_limit())]
     pub rate_limit: Option<u32>,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KeyRole {
+    /// Everything
+    Admin,
+    /// To look recipients up: reads contacts, groups and opt-outs
+    Sender,
+    /// To bring contacts, groups and opt-outs in: creates, reads and updates them
+    Importer,
+    /// To read everything
+    Reader,
 }
 
 fn rate_limit() -> RangedI64ValueParser<u32> {

@@ -61,6 +61,36 @@ impl fmt::Display for Permission {
     }
 }
 
+/// What keys are usually for, by the permissions that it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// To look recipients up.
+    Sender,
+    /// To bring contacts, groups and opt-outs in.
+    Importer,
+    /// To read everything.
+    Reader,
+}
+
+impl Role {
+    /// Its permissions, in the order of [`Permission::ALL`].
+    pub fn permissions(self) -> impl Iterator<Item = Permission> {
+        let all = Permission::ALL.iter().copied();
+        all.filter(move |permission| {
+            let (verb, noun) = permission.as_str().split_once(':').unwrap_or_default();
+            match (self, noun) {
+                (Self::Admin, _) => true,
+                (Self::Sender, "Contacts" | "Groups" | "Optouts") => verb == "read",
+                (Self::Importer, "Contacts" | "Groups" | "Optouts") => verb != "delete",
+                (Self::Sender | Self::Importer, _) => false,
+                (Self::Reader, _) => verb == "read",
+            }
+        })
+    }
+}
+
 /// The permissions of a key, each once; a new key has at least one.
 ///
 /// Written as names separated by one space, the `scope` of RFC 6749, in the

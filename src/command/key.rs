@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::{CommandError, print_json};
 use crate::address::AddressRanges;
-use crate::cli::{DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRotate, KeyUpdate, KeyVerb};
+use crate::cli::{
+    DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRole, KeyRotate, KeyUpdate, KeyVerb,
+};
 use crate::http::wire::key_record::KeyRecord;
 use crate::invalid::Invalid;
 use crate::key::{ApiKey, KeyChange, KeyTerms, OVERLAP_MAX};
 use crate::moment::Moment;
-use crate::permission::PermissionSet;
+use crate::permission::{Permission, PermissionSet, Role};
 use crate::store::{Operator, locate};
 use crate::token::{KeyId, NewSecret};
 
@@ -42,9 +44,19 @@ fn open_named(named: &KeyNamed) -> Result<(Operator, KeyId), CommandError> {
 }
 
 fn create(arguments: &KeyCreate) -> Result<(), CommandError> {
+    let role = arguments.role.map(|role| match role {
+        KeyRole::Admin => Role::Admin,
+        KeyRole::Sender => Role::Sender,
+        KeyRole::Importer => Role::Importer,
+        KeyRole::Reader => Role::Reader,
+    });
+    let of_role = role.into_iter().flat_map(Role::permissions);
+    let permissions: Vec<Permission> = of_role
+        .chain(arguments.permissions.iter().copied())
+        .collect();
     let terms = KeyTerms {
         name: arguments.name.clone(),
-        permissions: PermissionSet::of(&arguments.permissions)?,
+        permissions: PermissionSet::of(&permissions)?,
         expires_on: arguments.expires_in.map(expiry).transpose()?,
         allowed_ips: ranges(&arguments.allowed_ips)?,
         rate_limit: arguments.rate_limit,

@@ -1,7 +1,9 @@
 //! `key`, `healthcheck` and the variables.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::harness::{Server, id_of, make_key, program, run};
 
@@ -306,4 +308,41 @@ fn a_file_or_directory_that_is_open_to_others_is_said_in_the_log() {
         panic!("one line")
     };
     assert!(directory.contains("0775"), "{directory}");
+}
+
+#[test]
+fn a_name_is_listened_on_by_its_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.args([
+        "serve",
+        "--listen",
+        "localhost:0",
+        "--no-initial-key",
+        "--database",
+    ]);
+    let database = directory.path().join("book.db");
+    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = pipes.arg(&database).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
+    let address = line
+        .trim_end()
+        .trim_start_matches("listening on http://127.0.0.1:");
+    let asked = run(&[
+        "healthcheck",
+        "--ready",
+        "--listen",
+        &format!("localhost:{address}"),
+    ]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(asked.status.success(), "{asked:?}");
+    for wrong in ["localhost", "no.such.name.invalid:1", ":", "1.2.3.4:99999"] {
+        let output = run(&["healthcheck", "--listen", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
 }

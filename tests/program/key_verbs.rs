@@ -9,7 +9,7 @@ use addressbook::moment::Moment;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Server, id_of, make_key, run};
+use crate::harness::{PERMISSIONS, Server, id_of, make_key, run};
 
 /// A file with one key that may read contacts.
 struct File {
@@ -407,4 +407,43 @@ fn a_rotation_whose_token_cannot_be_printed_is_taken_back() {
         ["expired", "revoked", "active"],
         "the lost successor is revoked"
     );
+}
+
+#[test]
+fn a_role_is_its_permissions_and_goes_with_others() {
+    let file = file();
+    let permissions = |arguments: &[&str]| {
+        let create = ["create", "--name", "a"];
+        let token = printed(&file.database, &[&create, arguments].concat());
+        let shown = show(&file.database, token.trim_end());
+        let permissions = shown["permissions"].as_array().unwrap().clone();
+        let texts = permissions
+            .iter()
+            .map(|one| one.as_str().unwrap().to_owned());
+        texts.collect::<Vec<String>>().join(" ")
+    };
+    assert_eq!(permissions(&["--role", "admin"]), PERMISSIONS.join(" "));
+    assert_eq!(
+        permissions(&["--role", "sender"]),
+        "read:Contacts read:Groups read:Optouts"
+    );
+    assert_eq!(
+        permissions(&["--role", "importer"]),
+        "create:Contacts read:Contacts update:Contacts create:Groups read:Groups update:Groups create:Optouts read:Optouts"
+    );
+    assert_eq!(
+        permissions(&["--role", "reader"]),
+        "read:Contacts read:Groups read:Optouts read:ApiKeys read:Audit"
+    );
+    assert_eq!(
+        permissions(&["--role", "sender", "--permission", "delete:Contacts"]),
+        "read:Contacts delete:Contacts read:Groups read:Optouts"
+    );
+    for wrong in [&["--role", "owner"][..], &[]] {
+        let output = key(
+            &file.database,
+            &[&["create", "--name", "a"], wrong].concat(),
+        );
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
 }
