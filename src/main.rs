@@ -32,30 +32,12 @@ fn main() -> ExitCode {
         Verb::Serve(arguments) => command::serve(&arguments, |server| {
             actix_web::rt::System::new().block_on(server)
         }),
-        Verb::Key(verb) => {
-            logging::start(LogLevel::Error, PARSER);
-            command::key(&verb)
-        }
-        Verb::Import(arguments) => {
-            logging::start(LogLevel::Error, PARSER);
-            command::import(&arguments)
-        }
-        Verb::Export(arguments) => {
-            logging::start(LogLevel::Error, PARSER);
-            command::export(&arguments)
-        }
-        Verb::Backup(arguments) => {
-            logging::start(LogLevel::Error, PARSER);
-            command::backup(&arguments)
-        }
-        Verb::Restore(arguments) => {
-            logging::start(LogLevel::Error, PARSER);
-            command::restore(&arguments)
-        }
-        Verb::Check(arguments) => {
-            logging::start(LogLevel::Error, PARSER);
-            command::check(&arguments)
-        }
+        Verb::Key(verb) => quietly(|| command::key(&verb)),
+        Verb::Import(arguments) => quietly(|| command::import(&arguments)),
+        Verb::Export(arguments) => quietly(|| command::export(&arguments)),
+        Verb::Backup(arguments) => quietly(|| command::backup(&arguments)),
+        Verb::Restore(arguments) => quietly(|| command::restore(&arguments)),
+        Verb::Check(arguments) => quietly(|| command::check(&arguments)),
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
     };
     match done {
@@ -67,6 +49,12 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Does what a verb does that is over in a moment: it logs failures alone.
+fn quietly(verb: impl FnOnce() -> Result<(), CommandError>) -> Result<(), CommandError> {
+    logging::start(LogLevel::Error, PARSER);
+    verb()
 }
 
 /// Has the write fail that would make a file grow beyond its limit, and not the

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{CommandError, needs_file, print_json};
+use super::{CommandError, check_target, needs_file, print_json};
 use crate::cli::{Backup, Check, Restore};
 use crate::files;
 use crate::store::{self, Operator, locate};
@@ -28,12 +28,7 @@ pub fn backup(arguments: &Backup) -> Result<(), CommandError> {
         return stream(&operator, &path);
     }
     let file = arguments.file.as_path();
-    if file.exists() && !file.is_file() {
-        return Err(CommandError::NoFile(file.to_owned()));
-    }
-    if operator.is_made_of(file) {
-        return Err(CommandError::OwnFile(file.to_owned()));
-    }
+    check_target(&operator, file)?;
     let draft = files::temporary_beside(file);
     operator.backup(&draft)?;
     let named = fs::rename(&draft, file).and_then(|()| files::sync_directory_of(file));

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::invalid::Invalid;
-use crate::store::{OpenError, RestoreError};
+use crate::store::{OpenError, Operator, RestoreError};
 
 /// Why a verb did not do its work: one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -190,6 +190,17 @@ fn needs_file(path: &Path) -> Result<(), CommandError> {
         return Ok(());
     }
     Err(CommandError::NoAddressBook(path.to_owned()))
+}
+
+/// Where no other file of the operator's would be replaced than one of that name.
+fn check_target(operator: &Operator, file: &Path) -> Result<(), CommandError> {
+    if file.exists() && !file.is_file() {
+        return Err(CommandError::NoFile(file.to_owned()));
+    }
+    if operator.is_made_of(file) {
+        return Err(CommandError::OwnFile(file.to_owned()));
+    }
+    Ok(())
 }
 
 /// Prints JSON, a line of it.

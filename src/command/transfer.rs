@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use super::progress::Progress;
-use super::{CommandError, needs_file};
+use super::{CommandError, check_target, needs_file};
 use crate::bulk::{BulkMode, ItemOutcome};
 use crate::cli::{Export, FileEncoding, FileFormat, Import, ImportMode};
 use crate::contact::NewContact;
@@ -344,12 +344,7 @@ fn export_to_file(
     progress: &mut Progress,
 ) -> Result<(), CommandError> {
     let path = arguments.file.as_path();
-    if path.exists() && !path.is_file() {
-        return Err(CommandError::NoFile(path.to_owned()));
-    }
-    if operator.is_made_of(path) {
-        return Err(CommandError::OwnFile(path.to_owned()));
-    }
+    check_target(operator, path)?;
     let draft = files::temporary_beside(path);
     let file = files::create_private(&draft);
     let mut file = file.map_err(|source| CommandError::file(path, source))?;

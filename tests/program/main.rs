@@ -8,6 +8,7 @@ mod behind_its_back;
 mod clock;
 mod command_line;
 mod crash;
+mod damage;
 mod disk_room;
 mod fault;
 mod initial_key;
