@@ -135,3 +135,50 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invalid::Invalid;
+
+    #[test]
+    fn each_kind_of_error_has_a_place_however_many_there_are_of_others() {
+        let kinds = [
+            Invalid::AliasMissing,
+            Invalid::AliasTooLong,
+            Invalid::AliasCharacters,
+            Invalid::MsisdnMissing,
+            Invalid::MsisdnFormat,
+            Invalid::MsisdnDecimal,
+            Invalid::MsisdnSeveral,
+            Invalid::MsisdnTrunkZero,
+            Invalid::MsisdnRounded,
+            Invalid::MetaNotJson,
+            Invalid::MetaNotObject,
+            Invalid::MetaTooDeep,
+            Invalid::RowNotText,
+            Invalid::RowTooLarge,
+            Invalid::QuoteOpen,
+        ];
+        let mut tally = Tally::default();
+        for invalid in &kinds {
+            let row = Row {
+                line: 1,
+                contact: Err(invalid.clone()),
+                raw: Vec::new(),
+            };
+            tally.add(&vec![row; 150], Vec::new(), |_, _| {});
+        }
+        assert!(tally.errors.len() <= ERRORS_MAX);
+        for invalid in &kinds {
+            let message = invalid.to_string();
+            let told = tally.errors.iter().filter(|error| error.message == message);
+            let told = told.count() as u64;
+            assert!(
+                (1..=ERRORS_OF_KIND_MAX).contains(&told),
+                "{message}: {told}"
+            );
+            assert!(tally.summary.messages.contains(&(message, 150)));
+        }
+    }
+}

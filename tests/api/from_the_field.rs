@@ -221,6 +221,8 @@ fn an_opt_out_holds_however_its_number_is_or_was_spelled() {
     book.store_old("again", "4407700900101");
     let both = book.resolve(&json!({"recipients": ["anna", "again"]}));
     assert_eq!(both["results"][1]["status"], "duplicate");
+    let both = book.resolve(&json!({"recipients": ["again", "anna"]}));
+    assert_eq!(both["results"][1]["status"], "duplicate");
 }
 
 #[test]

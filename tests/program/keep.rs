@@ -184,6 +184,15 @@ fn a_backup_that_is_copied_beside_the_wal_of_its_own_time_is_refused() {
     let mut server = book.serve();
     book.fill(&server, "a", 20);
     let backup = book.backup("backup.db");
+    let marks = |file: &Path| -> (i64, i64) {
+        let file = rusqlite::Connection::open(file).unwrap();
+        let marks = "SELECT base, mark FROM wal_marks";
+        let read = file.query_row(marks, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        read.unwrap()
+    };
+    let (base, mark) = marks(&backup);
+    let (live_base, live_mark) = marks(&book.database);
+    assert!(![live_base, live_mark].contains(&mark) && base != live_base);
     book.fill(&server, "b", 20);
     server.kill();
     fs::copy(&backup, &book.database).unwrap();
