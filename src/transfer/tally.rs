@@ -87,10 +87,7 @@ impl Tally {
     /// Whether there is a place for another error of a kind of which there are so many:
     /// each kind that may still come has one kept for it.
     fn has_place(&self, of_kind: u64) -> bool {
-        let kept = match of_kind {
-            1 => 0,
-            _ => KINDS_MAX - self.summary.messages.len(),
-        };
+        let kept = KINDS_MAX - self.summary.messages.len();
         of_kind <= ERRORS_OF_KIND_MAX && self.errors.len() + kept < ERRORS_MAX
     }
 
