@@ -130,6 +130,9 @@ pub struct Serve {
         value_delimiter = ','
     )]
     pub trusted_proxies: Vec<String>,
+    /// Backups.
+    #[command(flatten)]
+    pub backups: BackupArguments,
     /// How much is logged, as JSON lines on standard error
     #[arg(
         long,
@@ -141,6 +144,49 @@ pub struct Serve {
     /// Another limit, for tests alone: they need not wait as long as a client may
     #[arg(long = "limit", value_name = "NAME=DURATION", hide = true)]
     pub limits: Vec<ChangedLimit>,
+}
+
+/// Backups that the server makes by itself.
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    /// Make backups in this directory by itself
+    #[arg(
+        long = "backup-dir",
+        value_name = "DIR",
+        env = "ADDRESSBOOK_BACKUP_DIR"
+    )]
+    pub directory: Option<PathBuf>,
+    /// How long there is between two backups
+    #[arg(
+        long = "backup-every",
+        value_name = "DURATION",
+        env = "ADDRESSBOOK_BACKUP_EVERY",
+        default_value = "24h",
+        value_parser = backup_every
+    )]
+    pub every: Duration,
+    /// How many backups are kept, the latest
+    #[arg(
+        long = "backup-keep",
+        value_name = "COUNT",
+        env = "ADDRESSBOOK_BACKUP_KEEP",
+        default_value = "7",
+        value_parser = RangedI64ValueParser::<u32>::new().range(1..=BACKUPS_KEPT_MAX)
+    )]
+    pub keep: u32,
+}
+
+/// Backups that can be kept.
+const BACKUPS_KEPT_MAX: i64 = 10_000;
+/// Seconds between two backups at the least: each has a second of its own in its name.
+const BACKUP_EVERY_MIN: Duration = Duration::from_secs(1);
+
+fn backup_every(text: &str) -> Result<Duration, String> {
+    let every = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match every >= BACKUP_EVERY_MIN {
+        true => Ok(every),
+        false => Err("at least 1s".to_owned()),
+    }
 }
 
 /// How much is logged.

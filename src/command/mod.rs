@@ -1,5 +1,6 @@
 //! What the verbs of the command line do. A server's requests never come here.
 
+mod backups;
 mod healthcheck;
 mod initial_key;
 mod keep;

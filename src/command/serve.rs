@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use super::backups::Backups;
 use super::{CommandError, initial_key};
 use crate::address::AddressRanges;
 use crate::cli::Serve;
@@ -51,6 +52,7 @@ pub fn serve(
     // A worker reads inline, one connection at a time.
     let workers = available_parallelism().map_or(1, usize::from);
     let store = Arc::new(Store::start(operator, workers)?);
+    let backups = Backups::start(&arguments.backups, Arc::clone(&store))?;
     let limits = Limits::with(&arguments.limits);
     let state = State::new(Arc::clone(&store), trusted_proxies, limits);
     let ready = move || {
@@ -60,6 +62,7 @@ pub fn serve(
     let served = block_on(Box::pin(http::serve(
         listener, state, workers, files_max, ready,
     )));
+    drop(backups);
     store.stop();
     drop(lock);
     served?;

@@ -22,6 +22,7 @@ mod report;
 mod sqlite;
 mod transfer;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +101,16 @@ impl Store {
     pub fn stop(&self) {
         match self {
             Self::Sqlite(engine) => engine.stop(),
+        }
+    }
+
+    /// As [`Operator::backup`]; for a thread that may block.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn backup(&self, path: &Path) -> Result<(), RestoreError> {
+        match self {
+            Self::Sqlite(engine) => engine.backup(path),
         }
     }
 

@@ -10,7 +10,7 @@ use std::thread;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{PERMISSIONS, Server, make_key, run};
+use crate::harness::{PERMISSIONS, Server, make_key, run, until};
 
 struct Book {
     directory: TempDir,
@@ -323,4 +323,51 @@ fn a_check_tells_what_is_wrong_and_what_older_rules_let_in() {
         assert!(found.contains(said), "{said}: {found}");
         assert!(found.contains("the address book is damaged"), "{found}");
     }
+}
+
+#[test]
+fn a_server_makes_backups_by_itself_and_keeps_the_latest() {
+    let book = Book::new();
+    let shelf = book.path("backups");
+    let directory = shelf.to_str().unwrap();
+    let start = || {
+        let more = [
+            "--backup-dir",
+            directory,
+            "--backup-every",
+            "1s",
+            "--backup-keep",
+            "2",
+        ];
+        Server::start_command(crate::harness::program(), &book.database, &more)
+    };
+    let names = || {
+        let files = fs::read_dir(&shelf).into_iter().flatten();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with("Z.db")).collect();
+        names.sort();
+        names
+    };
+    let mut server = start();
+    book.fill(&server, "a", 5);
+    let first = until(|| names().first().cloned());
+    fs::write(shelf.join("addressbook-notes.db"), "mine").unwrap();
+    fs::write(shelf.join(format!("{first}.temporary-1")), "a part").unwrap();
+    until(|| (!names().contains(&first)).then_some(()));
+    assert!(names().len() <= 3, "{:?}", names());
+    let last = shelf.join(names().last().unwrap());
+    assert_eq!(
+        fs::metadata(&last).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(
+        fs::read(shelf.join("addressbook-notes.db")).unwrap(),
+        b"mine"
+    );
+    assert!(!shelf.join(format!("{first}.temporary-1")).exists());
+    assert!(server.logged().contains("backed up"));
+    assert!(server.stop().success());
+    let kept = shelf.join(names().last().unwrap());
+    printed(&book.run("restore", Some(&kept)));
+    assert_eq!(book.serve().stored(), 5);
 }

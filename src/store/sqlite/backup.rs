@@ -6,44 +6,51 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
-use super::Database;
 use super::database::recognise;
 use super::file::{self, KeptFile, RestoreLock};
+use super::{Database, Engine};
 use super::{check, schema, wal_mark};
 use crate::error::Error;
 use crate::files;
 use crate::moment::Moment;
 use crate::store::{CheckReport, OpenError, RestoreError};
 
+const WRITE: &str = "VACUUM INTO ?1";
 /// A mark that no `-wal` has: whatever stands beside a backup that is put back, it was
 /// not made beside it.
 const NEW_MARKS: &str = "UPDATE wal_marks SET base = random(), mark = random()";
+
+impl Engine {
+    pub(crate) fn backup(&self, path: &Path) -> Result<(), RestoreError> {
+        let connection = self.readers.connection();
+        let connection = connection.map_err(|error| OpenError::storage(&self.path, error))?;
+        write(&connection, path)
+    }
+}
 
 impl Database {
     /// Writes the whole book, in one state, to a new file at `path` (0600), checks it
     /// and brings it to the disk. A read that waits for nobody, so that it ends under any
     /// load; the WAL grows meanwhile.
     pub(crate) fn backup(&self, path: &Path) -> Result<(), RestoreError> {
-        let made = self.write_backup(path);
-        if made.is_err() {
-            // What failed is told; a part of a backup is none.
-            let _ = fs::remove_file(path);
-        }
-        made
-    }
-
-    fn write_backup(&self, path: &Path) -> Result<(), RestoreError> {
-        let failed = |error: rusqlite::Error| OpenError::storage(path, error);
-        files::create_private(path).map_err(|error| OpenError::io(path, error))?;
-        self.connection
-            .execute("VACUUM INTO ?1", [path.to_string_lossy()])
-            .map_err(failed)?;
-        finish(path, path)
+        write(&self.connection, path)
     }
 
     pub(crate) fn check(&self) -> Result<CheckReport, Error> {
         self.read(check::check)
     }
+}
+
+fn write(connection: &Connection, path: &Path) -> Result<(), RestoreError> {
+    files::create_private(path).map_err(|error| OpenError::io(path, error))?;
+    let written = connection.execute(WRITE, [path.to_string_lossy()]);
+    let written = written.map_err(|error| OpenError::storage(path, error).into());
+    let made = written.and_then(|_| finish(path, path));
+    if made.is_err() {
+        // What failed is told; a part of a backup is none.
+        let _ = fs::remove_file(path);
+    }
+    made
 }
 
 /// Checks a copy of a book that nobody else knows, gives it marks of its own, and brings

@@ -27,6 +27,8 @@ pub(super) const EXPORTS_OF_KEY_MAX: usize = 2;
 /// Imports over HTTP that are under way at once; a dry run has a connection.
 pub(super) const IMPORTS_MAX: usize = 16;
 pub(super) const IMPORTS_OF_KEY_MAX: usize = 4;
+/// The server's own, one after the other.
+const BACKUPS_MAX: usize = 1;
 /// How long a list waits for its permit, and how long it may then take.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -54,7 +56,8 @@ impl Readers {
     }
 
     fn with_time(path: &Path, workers: usize, list_time_max: Duration) -> Self {
-        let longer_max = LISTS_MAX + SCANS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX;
+        let longer_max =
+            LISTS_MAX + SCANS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX + BACKUPS_MAX;
         let permits = |at_once_max, share| {
             SharedPermits::new(at_once_max, share, LIST_WAIT_MAX, Error::ListsBusy)
         };
