@@ -182,6 +182,22 @@ fn a_backup_beside_the_wal_of_another_time_is_refused_and_neither_is_touched() {
 }
 
 #[test]
+fn what_the_command_line_wrote_since_a_copy_tells_the_copy_from_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let key = make_key(&database, &["create:Contacts"], &[]);
+    let copy = directory.path().join("copy.db");
+    fs::copy(&database, &copy).unwrap();
+    make_key(&database, &["read:Contacts"], &[]);
+    let mut server = Server::start_on(&database);
+    assert_eq!(server.create(&key, contact(0)).status, 200);
+    server.kill();
+    fs::copy(&copy, &database).unwrap();
+    let said = refused(&database);
+    assert!(said.contains("does not belong to"), "{said}");
+}
+
+#[test]
 fn a_flipped_bit_in_the_wal_is_said_and_counted_and_the_wal_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("book.db");

@@ -16,10 +16,6 @@ use crate::moment::Moment;
 use crate::store::{CheckReport, OpenError, RestoreError};
 
 const WRITE: &str = "VACUUM INTO ?1";
-/// A mark that no `-wal` has: whatever stands beside a backup that is put back, it was
-/// not made beside it.
-const NEW_MARKS: &str = "UPDATE wal_marks SET base = random(), mark = random()";
-
 impl Engine {
     pub(crate) fn backup(&self, path: &Path) -> Result<(), RestoreError> {
         let connection = self.readers.connection();
@@ -68,7 +64,7 @@ fn finish(path: &Path, of: &Path) -> Result<(), RestoreError> {
         return Err(RestoreError::Damaged(of.to_owned(), damage));
     }
     if version == file::SCHEMA_VERSION {
-        copy.execute(NEW_MARKS, []).map_err(failed)?;
+        copy.execute(wal_mark::NEW_MARKS, []).map_err(failed)?;
     }
     copy.close().map_err(|(_, error)| failed(error))?;
     File::open(path)

@@ -52,6 +52,8 @@ pub struct Database {
     pub(super) file: KeptFile,
     pub(super) path: PathBuf,
     pub(super) room: Room,
+    /// The next transaction begins a WAL, which has to have a mark of its own.
+    begins_wal: bool,
     /// WALs that were found with lost commits.
     pub(super) broken_wals: u64,
 }
@@ -110,6 +112,7 @@ impl Database {
             file,
             path: path.to_owned(),
             room: Room::default(),
+            begins_wal: !is_served && wal_mark::wal_is_empty(path),
             broken_wals,
         })
     }
@@ -160,16 +163,23 @@ impl Database {
         .map_err(failed)?;
         let transaction = Transaction::on(&guard);
         let done = work(&transaction)
-            .and_then(|done| Ok((done, transaction.write_counters()?)))
+            .and_then(|done| {
+                if self.begins_wal {
+                    wal_mark::renew(&transaction)?;
+                }
+                transaction.write_counters()?;
+                Ok(done)
+            })
             .map_err(|failure| match failure {
                 Failure::Refused(error) => error,
                 Failure::Storage(error) => failed(error),
             });
-        let (done, ()) = done?;
+        let done = done?;
         guard.commit().map_err(|error| {
             failure::log(&error, "a commit failed");
             classify_commit(&error)
         })?;
+        self.begins_wal = false;
         Ok(done)
     }
 }
@@ -268,7 +278,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
 fn make(draft: &Path, path: &Path) -> Result<(), OpenError> {
     files::create_private(draft).map_err(|error| OpenError::io(path, error))?;
     let connection = open(draft).map_err(|error| OpenError::storage(path, error))?;
-    let schema = format!("BEGIN; {SCHEMA} COMMIT;");
+    let schema = format!("BEGIN; {SCHEMA} {}; COMMIT;", wal_mark::NEW_MARKS);
     connection
         .execute_batch(&schema)
         .and_then(|()| configure_writer(&connection))

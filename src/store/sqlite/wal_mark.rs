@@ -16,6 +16,9 @@ use crate::store::OpenError;
 
 const READ: &str = "SELECT base, mark FROM wal_marks";
 const RENEW: &str = "UPDATE wal_marks SET base = mark, mark = random()";
+/// Marks that no `-wal` has: whatever stands beside a file that is new, or a backup that
+/// is put back, was not made beside it.
+pub(super) const NEW_MARKS: &str = "UPDATE wal_marks SET base = random(), mark = random()";
 const AGAIN: &str = "UPDATE wal_marks SET base = base";
 const CHECK: &str = "PRAGMA integrity_check(1)";
 /// Bytes of a WAL's own header (<https://sqlite.org/fileformat2.html#the_write_ahead_log>).
