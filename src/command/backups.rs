@@ -102,7 +102,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// All backups, the oldest first.
+    /// All backups, the oldest first; before them those of a clock that was ahead, so that
+    /// they never take the place of what was just made.
     fn backups(&self) -> io::Result<Vec<(Moment, PathBuf)>> {
         let mut backups = Vec::new();
         for entry in fs::read_dir(&self.directory)?.flatten() {
@@ -110,11 +111,13 @@ impl Shelf {
                 backups.push((taken_on, entry.path()));
             }
         }
-        backups.sort();
+        let now = Moment::now();
+        backups.sort_by_key(|(taken_on, _)| (*taken_on <= now, *taken_on));
         Ok(backups)
     }
 
-    /// How old the last one is; none where there is none, or the clock was set back.
+    /// How old the last one is; none where there is none, or only those of a clock that
+    /// was ahead.
     fn age_of_last(&self) -> Option<Duration> {
         let backups = self.backups().ok()?;
         let (last, _) = backups.last()?;

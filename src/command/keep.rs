@@ -32,7 +32,11 @@ pub fn backup(arguments: &Backup) -> Result<(), CommandError> {
     let draft = files::temporary_beside(file);
     operator.backup(&draft)?;
     let named = fs::rename(&draft, file).and_then(|()| files::sync_directory_of(file));
-    named.map_err(|source| CommandError::file(file, source))?;
+    named.map_err(|source| {
+        // It may have its name already; what failed is what is told.
+        let _ = fs::remove_file(&draft);
+        CommandError::file(file, source)
+    })?;
     let size = fs::metadata(file).map_err(|source| CommandError::file(file, source))?;
     print_json(&BackupRecord {
         file: &file.to_string_lossy(),
