@@ -1,0 +1,106 @@
+//! `serve`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{FalseyValueParser, RangedI64ValueParser};
+use clap::{Args, ValueEnum};
+
+use super::{DatabaseArgument, ListenArgument};
+use crate::http::ChangedLimit;
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Which file.
+    #[command(flatten)]
+    pub database: DatabaseArgument,
+    /// Which address.
+    #[command(flatten)]
+    pub listen: ListenArgument,
+    /// Make no key where there is none; otherwise one with every permission is
+    /// written to `initial-api-key` beside the database
+    #[arg(long, env = "ADDRESSBOOK_NO_INITIAL_KEY", value_parser = FalseyValueParser::new())]
+    pub no_initial_key: bool,
+    /// Ranges of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8;
+    /// separated by commas, or once for each
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        env = "ADDRESSBOOK_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<String>,
+    /// Backups.
+    #[command(flatten)]
+    pub backups: BackupArguments,
+    /// How much is logged, as JSON lines on standard error
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "ADDRESSBOOK_LOG",
+        default_value = "info"
+    )]
+    pub log: LogLevel,
+    /// Another limit, for tests alone: they need not wait as long as a client may
+    #[arg(long = "limit", value_name = "NAME=DURATION", hide = true)]
+    pub limits: Vec<ChangedLimit>,
+}
+
+/// Backups that the server makes by itself.
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    /// Make backups in this directory by itself
+    #[arg(
+        long = "backup-dir",
+        value_name = "DIR",
+        env = "ADDRESSBOOK_BACKUP_DIR"
+    )]
+    pub directory: Option<PathBuf>,
+    /// How long there is between two backups
+    #[arg(
+        long = "backup-every",
+        value_name = "DURATION",
+        env = "ADDRESSBOOK_BACKUP_EVERY",
+        default_value = "24h",
+        value_parser = backup_every
+    )]
+    pub every: Duration,
+    /// How many backups are kept, the latest
+    #[arg(
+        long = "backup-keep",
+        value_name = "COUNT",
+        env = "ADDRESSBOOK_BACKUP_KEEP",
+        default_value = "7",
+        value_parser = RangedI64ValueParser::<u32>::new().range(1..=BACKUPS_KEPT_MAX)
+    )]
+    pub keep: u32,
+}
+
+/// Backups that can be kept.
+const BACKUPS_KEPT_MAX: i64 = 10_000;
+/// Seconds between two backups at the least: each has a second of its own in its name.
+const BACKUP_EVERY_MIN: Duration = Duration::from_secs(1);
+
+fn backup_every(text: &str) -> Result<Duration, String> {
+    let every = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match every >= BACKUP_EVERY_MIN {
+        true => Ok(every),
+        false => Err("at least 1s".to_owned()),
+    }
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogLevel {
+    /// Failures of ours
+    Error,
+    /// And answers of 500 and above
+    Warn,
+    /// And starts and stops
+    Info,
+    /// And every request
+    Debug,
+    /// And everything else
+    Trace,
+}
