@@ -123,12 +123,12 @@ pub fn present(value: Option<&RawValue>) -> Option<&RawValue> {
 /// An object's members, one for each of `names` and in their order.
 ///
 /// # Errors
-/// `BodyNotJson` for a name that is no text, then `FieldUnknown` or `FieldTwice`.
+/// `FieldNotText`, then `FieldUnknown` or `FieldTwice`.
 pub fn fields_of<'a, const FIELDS: usize>(
     object: &'a RawValue,
     names: [&str; FIELDS],
 ) -> Result<[Option<&'a RawValue>; FIELDS], Invalid> {
-    let Members(members) = serde_json::from_str(object.get()).map_err(|_| Invalid::BodyNotJson)?;
+    let Members(members) = serde_json::from_str(object.get()).map_err(|_| Invalid::FieldNotText)?;
     let mut fields = [None; FIELDS];
     for (name, value) in members {
         let known = names.iter().position(|known| *known == name);

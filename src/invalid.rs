@@ -1,15 +1,19 @@
 //! What can be wrong with something that was sent: one variant, one message.
 
+use crate::json::Place;
+
 /// What is wrong with something that was sent: one variant, one message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "each message says what its variant means")]
 pub enum Invalid {
-    #[error("Request body is not valid JSON")]
-    BodyNotJson,
+    #[error("Request body is not valid JSON: {0}")]
+    BodyNotJson(Place),
     #[error("Request body could not be read")]
     BodyUnreadable,
     #[error("Request body must be a JSON object")]
     BodyNotObject,
+    #[error("Field names must not contain a lone surrogate")]
+    FieldNotText,
     #[error("Unknown field: {0}")]
     FieldUnknown(String),
     #[error("Duplicate field: {0}")]
@@ -258,7 +262,8 @@ impl Invalid {
             | Self::MetaTooLarge
             | Self::MetaNul
             | Self::MetaLoneSurrogate => Some("meta"),
-            Self::BodyNotJson
+            Self::BodyNotJson(..)
+            | Self::FieldNotText
             | Self::BodyUnreadable
             | Self::BodyNotObject
             | Self::FieldUnknown(..)

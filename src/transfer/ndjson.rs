@@ -103,9 +103,5 @@ fn parse(line: &[u8], mode: BulkMode) -> Result<NewContact, Invalid> {
     if !value.get().starts_with('{') {
         return Err(Invalid::ContactNotObject);
     }
-    let fields = fields_of(value, CONTACT_FIELDS).map_err(|invalid| match invalid {
-        Invalid::BodyNotJson => Invalid::RowNotJson,
-        other => other,
-    })?;
-    parse_contact(fields, mode)
+    parse_contact(fields_of(value, CONTACT_FIELDS)?, mode)
 }

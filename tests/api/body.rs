@@ -34,11 +34,9 @@ hn"}"#,
     for body in bodies {
         let reply = server.create(&key, body);
         let shown = String::from_utf8_lossy(body);
-        assert_eq!(
-            (reply.status, reply.message().as_str()),
-            (400, "Request body is not valid JSON"),
-            "{shown}"
-        );
+        assert_eq!(reply.status, 400, "{shown}");
+        let begins = "Request body is not valid JSON: line ";
+        assert!(reply.message().starts_with(begins), "{shown}");
     }
     let deep_and_closed = format!("{deep}{}", "]".repeat(10_000));
     for body in ["[]", "null", "1", "\"alias\"", "true", &deep_and_closed] {
@@ -49,6 +47,31 @@ hn"}"#,
         );
     }
     assert_eq!(server.stored(), 0);
+}
+
+#[test]
+fn bad_json_is_told_by_its_place_as_an_editor_counts() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts"]);
+    let after_an_e = "{\"alias\":\"\u{e9}\u{1f600}\" x}";
+    for (body, place) in [
+        (&b""[..], "line 1, column 1"),
+        (b"{", "line 1, column 2"),
+        (b"{\n  \"alias\": john\n}", "line 2, column 12"),
+        (b"{\r\n\"alias\": \"john\",\r\n}", "line 3, column 1"),
+        (after_an_e.as_bytes(), "line 1, column 15"),
+        (b"\xef\xbb\xbf{x", "line 1, column 2"),
+        (b"{\"alias\":\n\"\xc3\xa9\xff\"}", "line 2, column 3"),
+        (b"{\"alias\":\"a\"}\n\n]", "line 3, column 1"),
+    ] {
+        let reply = server.create(&key, body);
+        let shown = String::from_utf8_lossy(body);
+        let message = format!("Request body is not valid JSON: {place}");
+        assert_eq!((reply.status, reply.message()), (400, message), "{shown}");
+    }
+    let reply = server.create(&key, r#"{"\ud800":1}"#);
+    let wanted = "Field names must not contain a lone surrogate";
+    assert_eq!((reply.status, reply.message().as_str()), (400, wanted));
 }
 
 #[test]
@@ -99,9 +122,10 @@ fn only_json_in_utf_8_is_a_contact() {
     ] {
         let reply = send(refused, "john");
         assert_eq!(reply.status, 415, "{refused:?}");
+        let came = refused.map_or("is missing".to_owned(), |came| format!("is {came}"));
         assert_eq!(
             reply.message(),
-            "Content-Type must be application/json, in UTF-8"
+            format!("Content-Type must be application/json, in UTF-8, but {came}")
         );
     }
     for (alias, accepted) in [

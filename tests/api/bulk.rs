@@ -153,7 +153,10 @@ fn what_is_no_bulk_request_is_refused_as_a_whole() {
     let atomic = "Atomic must be true or false";
     let dry_run = "DryRun must be true or false";
     let cases = [
-        ("".to_owned(), "Request body is not valid JSON"),
+        (
+            "".to_owned(),
+            "Request body is not valid JSON: line 1, column 1",
+        ),
         (format!("[{good}]"), "Request body must be a JSON object"),
         ("{}".to_owned(), NOT_CONTACTS),
         (r#"{"contacts":null}"#.to_owned(), NOT_CONTACTS),

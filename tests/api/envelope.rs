@@ -11,8 +11,8 @@ fn unknown_paths_and_wrong_methods_have_the_envelope() {
         "/",
         "/addressbook",
         "/contact",
-        "/contacts/",
         "/addressbook/contacts//x/y",
+        "/nowhere/",
         "/%00",
         "/%ff",
     ] {
@@ -31,6 +31,27 @@ fn unknown_paths_and_wrong_methods_have_the_envelope() {
     }
     let head = server.call("HEAD", "/nowhere").send();
     assert_eq!((head.status, head.body.as_str()), (404, ""));
+}
+
+#[test]
+fn a_slash_too_many_is_answered_with_the_path_that_was_meant() {
+    let server = Server::start();
+    let key = server.key(&["create:Contacts", "read:Contacts"]);
+    let long = format!("/contacts/{}/", "a".repeat(300));
+    for (path, meant) in [
+        ("/contacts/", "/contacts"),
+        ("//contacts", "/contacts"),
+        ("/addressbook//contacts//", "/addressbook/contacts"),
+        ("/contacts/alias/a%2Fb/", "/contacts/alias/a%2Fb"),
+        ("/healthz/", "/healthz"),
+    ] {
+        for method in ["GET", "POST"] {
+            let reply = server.call(method, path).key(&key).send();
+            let message = format!("No such path, did you mean {meant}?");
+            assert_eq!((reply.status, reply.message()), (404, message), "{path}");
+        }
+    }
+    assert_eq!(server.call("GET", &long).send().message(), "No such path");
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn what_is_missing_or_no_object_is_told_and_nothing_is_stored() {
         (r#"{"name":"a"}"#, "At least one permission is required"),
         ("{}", "Key name is required"),
         ("[]", "Request body must be a JSON object"),
-        ("{", "Request body is not valid JSON"),
+        ("{", "Request body is not valid JSON: line 1, column 2"),
         (r#"{"name":"a","name":"b"}"#, "Duplicate field: name"),
     ] {
         let reply = ring.call("POST", "").json(body).send();

@@ -197,7 +197,7 @@ fn what_is_no_change_of_members_is_refused() {
     let id = groups.group("a");
     let add = "Add must be an array of strings";
     for (body, message) in [
-        ("", "Request body is not valid JSON"),
+        ("", "Request body is not valid JSON: line 1, column 1"),
         ("[]", "Request body must be a JSON object"),
         ("{}", COUNT),
         (r#"{"add":[],"remove":[]}"#, COUNT),

@@ -257,8 +257,11 @@ fn a_body_that_is_wrong_is_refused_with_its_reason() {
             r#"{"msisdn":"1234567","msisdn":"1234567"}"#,
             "Duplicate field: msisdn",
         ),
-        (r#"{"msisdn":"1234567""#, "Request body is not valid JSON"),
-        ("", "Request body is not valid JSON"),
+        (
+            r#"{"msisdn":"1234567""#,
+            "Request body is not valid JSON: line 1, column 20",
+        ),
+        ("", "Request body is not valid JSON: line 1, column 1"),
         (r#"["1234567"]"#, "Request body must be a JSON object"),
         (r#""1234567""#, "Request body must be a JSON object"),
     ] {

@@ -117,7 +117,7 @@ fn what_is_wrong_is_refused_and_nothing_is_stored_or_changed() {
         (r#"{"msisdn":1,"meta":1}"#, "Msisdn must be a string"),
         (r#"{"msisdn":1,"outcome":1}"#, "Unknown field: outcome"),
         ("[]", "Request body must be a JSON object"),
-        ("", "Request body is not valid JSON"),
+        ("", "Request body is not valid JSON: line 1, column 1"),
     ] {
         for alias in ["john", "jane"] {
             assert_refused(&put(&book, alias, body), invalid(message));

@@ -94,7 +94,7 @@ fn what_is_no_resolve_request_is_refused() {
     let book = Book::start();
     book.contact(JOHN);
     for (body, message) in [
-        ("", "Request body is not valid JSON"),
+        ("", "Request body is not valid JSON: line 1, column 1"),
         (r#"["john"]"#, "Request body must be a JSON object"),
         ("{}", NOT_RECIPIENTS),
         (r#"{"text":7}"#, NOT_RECIPIENTS),

@@ -146,8 +146,11 @@ fn what_is_wrong_is_refused_and_changes_nothing() {
         ),
         (r#"{"meta":1,"alias":"jane"}"#, "Meta must be an object"),
         ("[]", "Request body must be a JSON object"),
-        ("", "Request body is not valid JSON"),
-        (r#"{"alias":"jane""#, "Request body is not valid JSON"),
+        ("", "Request body is not valid JSON: line 1, column 1"),
+        (
+            r#"{"alias":"jane""#,
+            "Request body is not valid JSON: line 1, column 16",
+        ),
     ] {
         for method in METHODS {
             let reply = book.change(method, &id, body);
@@ -201,7 +204,7 @@ fn a_contact_that_is_not_there_is_not_found_once_the_body_is_right() {
     for method in METHODS {
         for absent in [NOBODY, &braced, &simple, "john", "4479000000001", "%FF"] {
             for (body, message) in [
-                ("{", "Request body is not valid JSON"),
+                ("{", "Request body is not valid JSON: line 1, column 2"),
                 (r#"{"colour":1}"#, "Unknown field: colour"),
                 ("{}", "Nothing to update"),
                 (r#"{"alias":1}"#, "Alias must be a string"),

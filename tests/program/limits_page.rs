@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Bounds of the inside that nobody meets, each with its reason.
 const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
+    ("http/wire/body:TYPE_SHOWN_CHARACTERS_MAX", "cuts a message"),
+    ("http/wire/envelope:PATH_SHOWN_BYTES_MAX", "cuts a message"),
     ("store/sqlite/readers:BACKUPS_MAX", "the server's own"),
     (
         "cli/serve:BACKUPS_KEPT_MAX",

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use actix_web::body::{BodyStream, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::value::RawValue;
@@ -21,12 +21,15 @@ use crate::http::gate::connections::Connection;
 use crate::http::gate::observe::BodyRead;
 use crate::http::gate::state::State;
 use crate::invalid::Invalid;
+use crate::json::Place;
 
 /// What every body with fields is.
 const JSON: &str = "application/json";
 /// The same where it says what is to change (RFC 7396).
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const JSON_OR_PATCH: &str = "application/json or application/merge-patch+json";
+/// Characters of a wrong content type that the message shows.
+const TYPE_SHOWN_CHARACTERS_MAX: usize = 128;
 /// How clients name the one encoding that there is.
 const UTF_8: [&str; 2] = ["utf-8", "utf8"];
 /// What some programs put in front of UTF-8; readers may ignore it (RFC 8259, section 8.1).
@@ -98,14 +101,15 @@ pub(crate) fn check_head(
     bytes_max: usize,
 ) -> Result<usize, Refusal> {
     let headers = request.headers();
+    let wrong_type = || Refusal::MediaType {
+        wanted,
+        came: content_types(headers),
+    };
     if headers.get_all(CONTENT_TYPE).count() > 1 {
-        return Err(Refusal::MediaType { wanted });
+        return Err(wrong_type());
     }
-    let media_type = request
-        .mime_type()
-        .ok()
-        .flatten()
-        .ok_or(Refusal::MediaType { wanted })?;
+    let media_type = request.mime_type().ok().flatten();
+    let media_type = media_type.ok_or_else(wrong_type)?;
     let charset_is_utf8 = media_type
         .params()
         .filter(|(name, _)| *name == "charset")
@@ -116,7 +120,7 @@ pub(crate) fn check_head(
     let place = known
         .iter()
         .position(|known| *known == media_type.essence_str() && charset_is_utf8)
-        .ok_or(Refusal::MediaType { wanted })?;
+        .ok_or_else(wrong_type)?;
     let encoded = headers
         .get_all(CONTENT_ENCODING)
         .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
@@ -128,6 +132,16 @@ pub(crate) fn check_head(
         return Err(Refusal::BodyTooLarge { bytes_max });
     }
     Ok(place)
+}
+
+/// What came as content type, for a message; nothing where none did.
+fn content_types(headers: &HeaderMap) -> String {
+    let came: Vec<_> = headers
+        .get_all(CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    let came = came.join(", ");
+    came.chars().take(TYPE_SHOWN_CHARACTERS_MAX).collect()
 }
 
 fn content_length(request: &HttpRequest) -> Option<u64> {
@@ -149,15 +163,17 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
     /// The body's members, one for each of `names` and in their order.
     ///
     /// # Errors
-    /// `BodyNotJson`, `BodyNotObject`, then `FieldUnknown` or `FieldTwice`.
+    /// `BodyNotJson`, `BodyNotObject`, then `FieldNotText`, `FieldUnknown` or `FieldTwice`.
     pub(crate) fn fields<const FIELDS: usize>(
         &self,
         names: [&str; FIELDS],
     ) -> Result<[Option<&RawValue>; FIELDS], Invalid> {
         let bytes = self.bytes.as_ref();
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        let text = std::str::from_utf8(bytes).map_err(|_| Invalid::BodyNotJson)?;
-        let value: &RawValue = serde_json::from_str(text).map_err(|_| Invalid::BodyNotJson)?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| Invalid::BodyNotJson(Place::of(bytes, error.valid_up_to())))?;
+        let value: &RawValue = serde_json::from_str(text)
+            .map_err(|error| Invalid::BodyNotJson(Place::of_error(text, &error)))?;
         if !value.get().starts_with('{') {
             return Err(Invalid::BodyNotObject);
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
 use super::counted::CountedJson;
@@ -24,6 +24,8 @@ const RECORD_BYTES_USUAL: usize = 512;
 const LISTED_BYTES_USUAL: usize = 160;
 /// Rows of a list for which room is made before any was read.
 const RECORDS_EXPECTED_MAX: u32 = 200;
+/// Bytes of a path that a message shows.
+const PATH_SHOWN_BYTES_MAX: usize = 256;
 /// What every `WWW-Authenticate` begins with.
 const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
 
@@ -31,7 +33,10 @@ const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
     Domain(Error),
-    NoSuchPath,
+    /// Beside it the path that was probably meant.
+    NoSuchPath {
+        meant: Option<String>,
+    },
     MethodNotAllowed {
         allow: String,
     },
@@ -41,6 +46,8 @@ pub(crate) enum Refusal {
     BodyTooSlow,
     MediaType {
         wanted: &'static str,
+        /// Empty where none came.
+        came: String,
     },
     ContentEncoding,
     /// Rows up to the line were dealt with; those behind them met the cause.
@@ -102,7 +109,7 @@ impl Refusal {
                     response.insert_header((header::WWW_AUTHENTICATE, challenge));
                 }
             }
-            Self::NoSuchPath
+            Self::NoSuchPath { .. }
             | Self::BodyTooLarge { .. }
             | Self::BodyTooSlow
             | Self::MediaType { .. }
@@ -197,7 +204,7 @@ impl Refusal {
                     (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")
                 }
             },
-            Self::NoSuchPath => (StatusCode::NOT_FOUND, "NotFoundError"),
+            Self::NoSuchPath { .. } => (StatusCode::NOT_FOUND, "NotFoundError"),
             Self::MethodNotAllowed { .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowedError")
             }
@@ -215,7 +222,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Domain(error) => error.fmt(formatter),
-            Self::NoSuchPath => formatter.write_str("No such path"),
+            Self::NoSuchPath { meant: None } => formatter.write_str("No such path"),
+            Self::NoSuchPath { meant: Some(path) } => {
+                write!(formatter, "No such path, did you mean {path}?")
+            }
             Self::MethodNotAllowed { allow } => {
                 write!(formatter, "Method not allowed, allowed here: {allow}")
             }
@@ -223,8 +233,12 @@ impl fmt::Display for Refusal {
                 write!(formatter, "Request body must be at most {bytes_max} bytes")
             }
             Self::BodyTooSlow => formatter.write_str("Request body did not arrive in time"),
-            Self::MediaType { wanted } => {
-                write!(formatter, "Content-Type must be {wanted}, in UTF-8")
+            Self::MediaType { wanted, came } => {
+                write!(formatter, "Content-Type must be {wanted}, in UTF-8, ")?;
+                match came.is_empty() {
+                    true => formatter.write_str("but is missing"),
+                    false => write!(formatter, "but is {came}"),
+                }
             }
             Self::ContentEncoding => formatter.write_str("Content-Encoding is not supported"),
             Self::ImportEnded { cause, line } => write!(
@@ -428,7 +442,13 @@ pub(crate) fn again(status: u16) -> HttpResponseBuilder {
     response
 }
 
-/// Answers every path that the route table does not have.
-pub(crate) async fn no_such_path() -> HttpResponse {
-    Refusal::NoSuchPath.answer()
+/// Answers every path that the route table does not have. One with a slash too many is
+/// told and not served: a proxy that closes a path would let its other spellings through.
+pub(crate) async fn no_such_path(request: HttpRequest) -> HttpResponse {
+    let path = request.path();
+    let segments: Vec<&str> = path.split('/').filter(|one| !one.is_empty()).collect();
+    let meant = format!("/{}", segments.join("/"));
+    let is_one = meant != path && request.resource_map().has_resource(&meant);
+    let meant = (is_one && meant.len() <= PATH_SHOWN_BYTES_MAX).then_some(meant);
+    Refusal::NoSuchPath { meant }.answer()
 }
