@@ -7,6 +7,7 @@ mod serve;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -14,11 +15,12 @@ pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportM
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
 pub use serve::{BackupArguments, LogLevel, Serve};
 
+use crate::store;
 use crate::token::Token;
 
 /// A self-hosted address book: contacts behind permission-checked API keys.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(version, long_version = version(), propagate_version = true)]
 pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
@@ -68,6 +70,23 @@ pub enum Verb {
     /// Ask a running server whether it answers, or is ready; exit code 0 if so
     Healthcheck(Healthcheck),
 }
+
+/// What `--version` says; `-V` has its first line.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let engine = store::sqlite_version();
+        format!(
+            "{}\ncommit: {}\nSQLite: {engine}\nfeatures: {}",
+            env!("CARGO_PKG_VERSION"),
+            env!("ADDRESSBOOK_COMMIT"),
+            FEATURES.join(" ")
+        )
+    });
+    VERSION.as_str()
+}
+
+/// What this program can that another build of it might not.
+const FEATURES: &[&str] = &["sqlite"];
 
 /// Which file is the address book.
 #[derive(Debug, Args)]

@@ -29,7 +29,7 @@ use std::time::Duration;
 pub use open_error::OpenError;
 pub use operator::Operator;
 pub use report::{CheckReport, Readiness, RestoreError};
-pub use sqlite::{ServerLock, locate, restore};
+pub use sqlite::{ServerLock, locate, restore, sqlite_version};
 pub use transfer::DryRun;
 
 use crate::bulk::{BulkOrder, ItemOutcome};

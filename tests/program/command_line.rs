@@ -38,6 +38,19 @@ fn key_create_makes_a_missing_database_and_prints_the_token_alone() {
 }
 
 #[test]
+fn the_version_says_what_the_program_is_made_of() {
+    let said = |flag| String::from_utf8(run(&[flag]).stdout).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(said("-V"), format!("addressbook {version}\n"));
+    let whole = said("--version");
+    let lines: Vec<&str> = whole.lines().collect();
+    let sqlite = format!("SQLite: {}", rusqlite::version());
+    assert_eq!(lines[0], format!("addressbook {version}"));
+    assert!(lines[1].starts_with("commit: "), "{whole}");
+    assert_eq!(lines[2..], [&sqlite, "features: sqlite"]);
+}
+
+#[test]
 fn key_list_shows_everything_but_the_secret() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("book.db");

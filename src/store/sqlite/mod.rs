@@ -44,6 +44,7 @@ pub(super) use database::Database;
 pub use file::{ServerLock, locate};
 pub(super) use import::DryRun;
 pub(super) use readers::Snapshot;
+pub use rusqlite::version as sqlite_version;
 
 use std::fs::File;
 use std::io;
