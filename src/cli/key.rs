@@ -23,7 +23,7 @@ pub enum KeyVerb {
     /// Give a key a successor of the same terms and print its token, this once
     Rotate(KeyRotate),
     /// Revoke a key: the next request with it is refused
-    Revoke(KeyNamed),
+    Revoke(KeyRevoke),
 }
 
 /// `key create`
@@ -39,7 +39,8 @@ pub struct KeyCreate {
     #[arg(
         long = "permission",
         value_name = "PERMISSION",
-        required_unless_present = "role"
+        required_unless_present = "role",
+        value_parser = permission
     )]
     pub permissions: Vec<Permission>,
     /// What it is for, which takes these permissions, beside those that are named
@@ -54,6 +55,13 @@ pub struct KeyCreate {
     /// How many requests it may make in a second
     #[arg(long, value_name = "REQUESTS", value_parser = rate_limit())]
     pub rate_limit: Option<u32>,
+}
+
+fn permission(text: &str) -> Result<Permission, String> {
+    text.parse().map_err(|_| {
+        let known = Permission::ALL.iter().map(|known| known.as_str());
+        format!("known are {}", known.collect::<Vec<_>>().join(", "))
+    })
 }
 
 /// What a key is for.
@@ -94,7 +102,7 @@ pub struct KeyUpdate {
     #[arg(long, value_parser = KeyName::parse)]
     pub name: Option<KeyName>,
     /// What it may do from now on; once for each permission
-    #[arg(long = "permission", value_name = "PERMISSION")]
+    #[arg(long = "permission", value_name = "PERMISSION", value_parser = permission)]
     pub permissions: Vec<Permission>,
     /// How long it is good from now on
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -127,7 +135,18 @@ pub struct KeyRotate {
     pub overlap: Duration,
 }
 
-/// `key show`, `key revoke`: one key of a file.
+/// `key revoke`
+#[derive(Debug, Args)]
+pub struct KeyRevoke {
+    /// Which key of which file.
+    #[command(flatten)]
+    pub named: KeyNamed,
+    /// Do not ask before the last key that can make others is revoked
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `key show` and every verb that changes one key: which key of which file.
 #[derive(Debug, Args)]
 pub struct KeyNamed {
     /// Which file.

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use clap::{Args, Parser, Subcommand};
 
 pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportMode, Restore};
-pub use key::{KeyCreate, KeyList, KeyNamed, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
+pub use key::{KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
 pub use serve::{BackupArguments, LogLevel, Serve};
 
 use crate::store;
@@ -91,7 +91,7 @@ const FEATURES: &[&str] = &["sqlite"];
 /// Which file is the address book.
 #[derive(Debug, Args)]
 pub struct DatabaseArgument {
-    /// The address book's file, made where there is none
+    /// The address book's file; `serve` and `key create` make it where there is none
     #[arg(
         long = "database",
         value_name = "PATH",

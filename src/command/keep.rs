@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{CommandError, check_target, needs_file, print_json};
+use super::{CommandError, check_target, locate_existing, print_json};
 use crate::cli::{Backup, Check, Restore};
 use crate::files;
 use crate::store::{self, Operator, locate};
@@ -21,8 +21,7 @@ const STREAM: &str = "-";
 /// One line for the operator; `PipeClosed` where nobody reads any more.
 pub fn backup(arguments: &Backup) -> Result<(), CommandError> {
     let begun = Instant::now();
-    let path = locate(&arguments.database.path)?;
-    needs_file(&path)?;
+    let path = locate_existing(&arguments.database.path)?;
     let operator = Operator::open_or_create(&path, None)?;
     if arguments.file.as_os_str() == STREAM {
         return stream(&operator, &path);
@@ -102,8 +101,7 @@ pub fn check(arguments: &Check) -> Result<(), CommandError> {
         older_aliases: u64,
         older_numbers: u64,
     }
-    let path = locate(&arguments.database.path)?;
-    needs_file(&path)?;
+    let path = locate_existing(&arguments.database.path)?;
     let operator = Operator::open_or_create(&path, None)?;
     let report = operator.check()?;
     for line in &report.damage {

@@ -1,15 +1,17 @@
 //! `addressbook key …`
 
-use std::io::{Write, stdout};
+use std::io::{self, IsTerminal, Write, stderr, stdin, stdout};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CommandError, print_json};
+use super::{CommandError, locate_existing, print_json};
 use crate::address::AddressRanges;
 use crate::cli::{
-    DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRole, KeyRotate, KeyUpdate, KeyVerb,
+    DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate,
+    KeyVerb,
 };
+use crate::error::Error;
 use crate::http::wire::key_record::KeyRecord;
 use crate::invalid::Invalid;
 use crate::key::{ApiKey, KeyChange, KeyTerms, OVERLAP_MAX};
@@ -34,7 +36,8 @@ pub fn key(verb: &KeyVerb) -> Result<(), CommandError> {
 }
 
 fn open(argument: &DatabaseArgument) -> Result<Operator, CommandError> {
-    Ok(Operator::open_or_create(&locate(&argument.path)?, None)?)
+    let path = locate_existing(&argument.path)?;
+    Ok(Operator::open_or_create(&path, None)?)
 }
 
 /// Opens the file and reads the id; a whole token given by mistake is not repeated.
@@ -61,11 +64,12 @@ fn create(arguments: &KeyCreate) -> Result<(), CommandError> {
         allowed_ips: ranges(&arguments.allowed_ips)?,
         rate_limit: arguments.rate_limit,
     };
-    let mut operator = open(&arguments.database)?;
+    let path = locate(&arguments.database.path)?;
+    let mut operator = Operator::open_or_create(&path, None)?;
     let secret = NewSecret::generate()?;
     operator.create_key(&secret, &terms)?;
     print_token(&secret).or_else(|error| {
-        operator.revoke_key(secret.token.id())?;
+        operator.revoke_key(secret.token.id(), true)?;
         Err(CommandError::TokenUnprinted(error))
     })
 }
@@ -190,7 +194,25 @@ fn row(key: &ApiKey, now: Moment) -> [String; 5] {
     ]
 }
 
-fn revoke(named: &KeyNamed) -> Result<(), CommandError> {
-    let (mut operator, id) = open_named(named)?;
-    Ok(operator.revoke_key(id)?)
+/// Where nobody is at a terminal to be asked, the last key that manages keys stays.
+fn revoke(arguments: &KeyRevoke) -> Result<(), CommandError> {
+    let (mut operator, id) = open_named(&arguments.named)?;
+    match operator.revoke_key(id, arguments.force) {
+        Err(Error::LastManagingKey) if wants_last_revoked()? => Ok(operator.revoke_key(id, true)?),
+        Err(Error::LastManagingKey) => Err(CommandError::LastManagingKey),
+        revoked => Ok(revoked?),
+    }
+}
+
+fn wants_last_revoked() -> io::Result<bool> {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        return Ok(false);
+    }
+    write!(
+        stderr(),
+        "This is the last key that can make others. Revoke it? [y/N] "
+    )?;
+    let mut answer = String::new();
+    stdin().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }

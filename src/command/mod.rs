@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::invalid::Invalid;
-use crate::store::{OpenError, Operator, RestoreError};
+use crate::store::{OpenError, Operator, RestoreError, locate};
 
 /// Why a verb did not do its work: one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,9 @@ pub enum CommandError {
         "{0} exists, but the address book has no key: move it away, or start with --no-initial-key"
     )]
     InitialKeyFileExists(PathBuf),
+    /// The file that was named holds no token.
+    #[error("{0} holds no API key: a token of 66 characters, abk_…, and nothing else")]
+    InitialKeyNoToken(PathBuf),
     /// The first key's file cannot be written.
     #[error("cannot write {path}: {source}")]
     InitialKeyFile {
@@ -115,6 +118,9 @@ pub enum CommandError {
     /// A backup was not made, or not put back.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// Nobody said that the last key that manages keys may go.
+    #[error("this is the last key that can make others, it stays: --force revokes it all the same")]
+    LastManagingKey,
     /// A check found damage, each told before.
     #[error("the address book is damaged: {0} findings")]
     Damage(usize),
@@ -161,6 +167,8 @@ impl CommandError {
             | Self::InitialKeyFile { .. }
             | Self::Unhealthy { .. }
             | Self::Restore(..)
+            | Self::LastManagingKey
+            | Self::InitialKeyNoToken(..)
             | Self::Damage(..)
             | Self::Io(..) => FAILED,
         }
@@ -185,12 +193,12 @@ impl From<Error> for CommandError {
     }
 }
 
-/// Where no file would be made for nothing.
-fn needs_file(path: &Path) -> Result<(), CommandError> {
-    if path.exists() {
-        return Ok(());
+/// Where an address book is that is not to be made; nor is its directory.
+fn locate_existing(path: &Path) -> Result<PathBuf, CommandError> {
+    match path.exists() {
+        true => Ok(locate(path)?),
+        false => Err(CommandError::NoAddressBook(path.to_owned())),
     }
-    Err(CommandError::NoAddressBook(path.to_owned()))
 }
 
 /// Where no other file of the operator's would be replaced than one of that name.

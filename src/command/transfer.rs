@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use super::progress::Progress;
-use super::{CommandError, check_target, needs_file};
+use super::{CommandError, check_target, locate_existing};
 use crate::bulk::{BulkMode, ItemOutcome};
 use crate::cli::{Export, FileEncoding, FileFormat, Import, ImportMode};
 use crate::contact::NewContact;
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::files;
 use crate::http::wire::import_record::SummaryRecord;
 use crate::invalid::Invalid;
-use crate::store::{DryRun, Operator, locate};
+use crate::store::{DryRun, Operator};
 use crate::transfer::{
     ContactsFile, Encoding, ExportError, Format, Reading, Row, RowError, Rows, SpoolWriter, Tally,
     Unreadable,
@@ -31,6 +31,7 @@ const TOO_LARGE_TO_KEEP: &str = "Row is too large for --rejects and is left out 
 /// # Errors
 /// One line for the operator; `RowsFailed` where some rows were not stored.
 pub fn import(arguments: &Import) -> Result<(), CommandError> {
+    let path = locate_existing(&arguments.database.path)?;
     let file = open_input(&arguments.file)?;
     let bytes = file.as_ref().and_then(|file| file.metadata().ok());
     let bytes = bytes.filter(|file| file.is_file()).map(|file| file.len());
@@ -50,14 +51,9 @@ pub fn import(arguments: &Import) -> Result<(), CommandError> {
     };
     let mut rows =
         Rows::open(input, reading).map_err(|error| unreadable(&arguments.file, error))?;
-    // First of all: a file without rows makes no address book.
     let first = rows
         .batch()
         .map_err(|error| unreadable(&arguments.file, error))?;
-    let path = locate(&arguments.database.path)?;
-    if arguments.dry_run {
-        needs_file(&path)?;
-    }
     let mut target = Target::open(&path, arguments)?;
     let mut rejects = Rejects::create(arguments.rejects.as_deref(), rows.header())?;
     let mut progress = Progress::of(bytes);
@@ -289,8 +285,7 @@ pub fn export(arguments: &Export) -> Result<(), CommandError> {
     if arguments.bom && !matches!(arguments.format, FileFormat::Csv) {
         return Err(CommandError::Argument(Invalid::ExportBomOfJson));
     }
-    let path = locate(&arguments.database.path)?;
-    needs_file(&path)?;
+    let path = locate_existing(&arguments.database.path)?;
     let operator = Operator::open_or_create(&path, None)?;
     let mut progress = Progress::of(Some(operator.contact_count()?));
     let exported = if arguments.file.as_os_str() == STREAM {

@@ -192,12 +192,11 @@ operations! {
     /// Those of every change.
     fn undo_rotation(&mut self, old: &ApiKey, successor: KeyId) -> Result<(), Error>;
 
-    /// Revokes a key, also the last that manages keys: the command line can
-    /// always make another.
+    /// Revokes a key; `force` for the last one that manages keys.
     ///
     /// # Errors
-    /// `KeyNotFound`; those of every change.
-    fn revoke_key(&mut self, id: KeyId) -> Result<(), Error>;
+    /// `KeyNotFound`, `LastManagingKey`; those of every change.
+    fn revoke_key(&mut self, id: KeyId, force: bool) -> Result<(), Error>;
 
     /// Stores a batch in one transaction; what came of each contact, in order.
     ///

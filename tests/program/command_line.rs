@@ -93,8 +93,9 @@ fn key_list_as_json_is_for_programs() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("book.db");
     let path = database.to_str().unwrap();
-    let empty = run(&["key", "list", "--json", "--database", path]);
-    assert_eq!(String::from_utf8(empty.stdout).unwrap(), "[]\n");
+    let without = run(&["key", "list", "--json", "--database", path]);
+    assert_eq!(without.status.code(), Some(1));
+    assert!(without.stdout.is_empty() && !database.exists());
     let key = make_key(&database, &["create:Contacts", "read:Audit"], &[]);
     let output = run(&["key", "list", "--json", "--database", path]);
     let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -13,6 +13,7 @@ mod disk_room;
 mod fault;
 mod initial_key;
 mod keep;
+mod key_last;
 mod key_verbs;
 mod limits_page;
 mod linear;

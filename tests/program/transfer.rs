@@ -8,15 +8,21 @@ use std::process::{Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Server, program};
+use crate::harness::{Server, make_key, program};
 
-/// A directory with an address book in it, or none yet.
+/// A directory with an address book in it, or none.
 pub(super) struct Desk {
     directory: TempDir,
 }
 
 impl Desk {
     pub(super) fn new() -> Self {
+        let desk = Self::without_book();
+        make_key(&desk.path("book.db"), &["read:Contacts"], &[]);
+        desk
+    }
+
+    fn without_book() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
         }
@@ -192,11 +198,12 @@ fn an_export_never_takes_the_place_of_the_address_book() {
 
 #[test]
 fn nothing_is_made_where_nothing_is_to_be_stored() {
-    let desk = Desk::new();
+    let desk = Desk::without_book();
     desk.write("in.csv", FILE);
     for arguments in [
         ["export", "-", "--format=csv"],
         ["import", "in.csv", "--dry-run"],
+        ["import", "in.csv", "--mode=upsert"],
     ] {
         let output = desk.run(&arguments);
         assert_eq!(output.status.code(), Some(1));
@@ -205,6 +212,9 @@ fn nothing_is_made_where_nothing_is_to_be_stored() {
             "{output:?}"
         );
     }
+    assert_eq!(desk.files(), ["in.csv"]);
+    let desk = Desk::new();
+    desk.write("in.csv", FILE);
     for (arguments, message) in [
         (
             vec!["import", "nowhere.csv"],

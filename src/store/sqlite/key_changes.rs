@@ -148,8 +148,8 @@ impl Database {
         })
     }
 
-    pub(crate) fn revoke_key(&mut self, id: KeyId) -> Result<(), Error> {
-        self.transaction(|transaction| revoke(transaction, None, id, true))
+    pub(crate) fn revoke_key(&mut self, id: KeyId, force: bool) -> Result<(), Error> {
+        self.transaction(|transaction| revoke(transaction, None, id, force))
     }
 }
 
