@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use addressbook::allocator;
-use addressbook::cli::{CommandLine, LogLevel, Verb};
+use addressbook::cli::{CommandLine, ConfigVerb, LogLevel, UsageError, Verb};
 use addressbook::command::{self, CommandError};
 use addressbook::logging;
 
@@ -15,17 +15,27 @@ const PARSER: &str = "actix_http";
 /// The signal of a file that grows beyond its limit, on every Linux but MIPS (signal(7)).
 const SIGXFSZ: i32 = 25;
 
-const TOKEN_GIVEN: &str = "a token does not belong on the command line, \
-    name the key by its id: the 12 letters and digits after abk_";
+/// Something is wrong with how the program was called.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let Ok(command_line) = CommandLine::read() else {
-        eprintln!("addressbook: {TOKEN_GIVEN}");
-        return ExitCode::FAILURE;
+    let command_line = match CommandLine::read() {
+        Ok(command_line) => command_line,
+        Err(error) => {
+            eprintln!("addressbook: {error}");
+            return match error {
+                UsageError::TokenGiven => ExitCode::FAILURE,
+                UsageError::Settings(_) => ExitCode::from(USAGE),
+            };
+        }
     };
     if let Verb::Serve(arguments) = &command_line.verb {
         logging::start(arguments.log, PARSER);
         allocator::begin_again_with_settings();
+        if !command_line.strange_variables.is_empty() {
+            let variables = command_line.strange_variables.join(" ");
+            log::warn!(variables:%; "no setting has these variables");
+        }
     }
     outlive_file_size_limit();
     let done = match command_line.verb {
@@ -38,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Backup(arguments) => quietly(|| command::backup(&arguments)),
         Verb::Restore(arguments) => quietly(|| command::restore(&arguments)),
         Verb::Check(arguments) => quietly(|| command::check(&arguments)),
+        Verb::Config(ConfigVerb::Show(_)) => command::config(&command_line.settings),
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
     };
     match done {

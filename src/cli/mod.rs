@@ -4,16 +4,21 @@
 mod files;
 mod key;
 mod serve;
+mod settings;
 
+use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportMode, Restore};
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
 pub use serve::{BackupArguments, LogLevel, Serve};
+use settings::Layer;
+pub use settings::{Setting, SettingsError};
 
 use crate::store;
 use crate::token::Token;
@@ -25,27 +30,65 @@ pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+    /// The configuration file; ./addressbook.toml where it is there and none is named
+    // Read before everything else.
+    #[arg(long, global = true, value_name = "FILE", env = "ADDRESSBOOK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The verb's settings, each with where it comes from.
+    #[arg(skip)]
+    pub settings: Vec<Setting>,
+    /// Variables of our name that are none of ours.
+    #[arg(skip)]
+    pub strange_variables: Vec<String>,
 }
 
-/// A token stands on the command line, where everybody can read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TokenGiven;
+/// Why nothing is done at all.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// A token stands on the command line, where everybody can read it.
+    #[error(
+        "a token does not belong on the command line, name the key by its id: \
+        the 12 letters and digits after abk_"
+    )]
+    TokenGiven,
+    /// A file of settings or a variable is wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
 
 impl CommandLine {
-    /// Reads the command line; what is wrong with it ends the process.
+    /// Reads the command line, the variables and the configuration file; what is wrong
+    /// with an argument ends the process.
     ///
     /// # Errors
-    /// [`TokenGiven`] before anything else is looked at: no verb takes a token,
+    /// [`UsageError::TokenGiven`] before anything else is looked at: no verb takes a token,
     /// and the parser would repeat it in its error.
-    pub fn read() -> Result<Self, TokenGiven> {
-        let arguments: Vec<_> = std::env::args_os().collect();
-        if arguments
-            .iter()
-            .any(|one| Token::is_in(&one.to_string_lossy()))
-        {
-            return Err(TokenGiven);
+    pub fn read() -> Result<Self, UsageError> {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let mut texts = arguments.iter().map(|one| one.to_string_lossy());
+        if texts.any(|one| Token::is_in(&one)) {
+            return Err(UsageError::TokenGiven);
         }
-        Ok(Self::parse_from(arguments))
+        let variables: Vec<(String, OsString)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .collect();
+        let mut layer = Layer::read(&Self::command(), &arguments, &variables)?;
+        let command = layer.put_into(Self::command());
+        let parsed = command.clone().try_get_matches_from(&arguments);
+        let matches = parsed.unwrap_or_else(|error| {
+            if error.kind() != ErrorKind::ValueValidation && error.kind() != ErrorKind::InvalidValue
+            {
+                error.exit();
+            }
+            let message = error.render().to_string();
+            let message = layer.in_words_given(&message, &command, &arguments, &variables);
+            eprint!("{message}");
+            std::process::exit(error.exit_code());
+        });
+        let mut read = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        read.settings = layer.settings(&command, &matches);
+        read.strange_variables = std::mem::take(&mut layer.strange);
+        Ok(read)
     }
 }
 
@@ -67,8 +110,19 @@ pub enum Verb {
     Restore(Restore),
     /// Look through the whole address book for damage; exit code 0 if there is none
     Check(Check),
+    /// Show the settings and where they come from
+    #[command(subcommand)]
+    Config(ConfigVerb),
     /// Ask a running server whether it answers, or is ready; exit code 0 if so
     Healthcheck(Healthcheck),
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Print every setting of `serve` as a configuration file, each with where it comes
+    /// from; takes the flags of `serve`
+    Show(Box<Serve>),
 }
 
 /// What `--version` says; `-V` has its first line.

@@ -7,6 +7,7 @@ use clap::builder::{FalseyValueParser, RangedI64ValueParser};
 use clap::{Args, ValueEnum};
 
 use super::{DatabaseArgument, ListenArgument};
+use crate::address::AddressRanges;
 use crate::http::ChangedLimit;
 
 /// `serve`
@@ -22,13 +23,23 @@ pub struct Serve {
     /// written to `initial-api-key` beside the database
     #[arg(long, env = "ADDRESSBOOK_NO_INITIAL_KEY", value_parser = FalseyValueParser::new())]
     pub no_initial_key: bool,
+    /// A file with the token of the first key, for automation: where there is no key, it
+    /// becomes one with every permission
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ADDRESSBOOK_INITIAL_KEY_FILE",
+        conflicts_with = "no_initial_key"
+    )]
+    pub initial_key_file: Option<PathBuf>,
     /// Ranges of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8;
     /// separated by commas, or once for each
     #[arg(
         long = "trusted-proxy",
         value_name = "CIDR",
         env = "ADDRESSBOOK_TRUSTED_PROXIES",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = address_range
     )]
     pub trusted_proxies: Vec<String>,
     /// Backups.
@@ -75,6 +86,13 @@ pub struct BackupArguments {
         value_parser = RangedI64ValueParser::<u32>::new().range(1..=BACKUPS_KEPT_MAX)
     )]
     pub keep: u32,
+}
+
+/// An empty one is none: variables may be set to nothing.
+fn address_range(text: &str) -> Result<String, String> {
+    let is_range = text.is_empty() || AddressRanges::parse([text]).is_ok();
+    let none = || "no address range such as 10.0.0.0/8".to_owned();
+    is_range.then(|| text.to_owned()).ok_or_else(none)
 }
 
 /// Backups that can be kept.

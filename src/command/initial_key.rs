@@ -44,14 +44,7 @@ pub(super) fn make(operator: &mut Operator, address: SocketAddr) -> Result<(), C
             secret
         }
     };
-    let terms = KeyTerms {
-        name: KeyName::parse("initial")?,
-        permissions: PermissionSet::all(),
-        expires_on: None,
-        allowed_ips: AddressRanges::default(),
-        rate_limit: None,
-    };
-    match operator.create_first_key(&secret, &terms) {
+    match operator.create_first_key(&secret, &terms()?) {
         Ok(true) => announce(&path, address),
         Err(Error::OutcomeUnknown) => Err(Error::OutcomeUnknown.into()),
         // Nothing was stored, or another process was quicker: ours is not needed.
@@ -61,6 +54,34 @@ pub(super) fn make(operator: &mut Operator, address: SocketAddr) -> Result<(), C
             Ok(())
         }
     }
+}
+
+/// Makes a key with every permission of the token in `file`, which stays as it is.
+///
+/// # Errors
+/// `InitialKeyNoToken` where the file holds anything else.
+pub(super) fn take(operator: &mut Operator, file: &Path) -> Result<(), CommandError> {
+    let mut held = String::new();
+    File::open(file)
+        .and_then(|open| open.take(FILE_BYTES_READ).read_to_string(&mut held))
+        .map_err(|source| CommandError::file(file, source))?;
+    let token = Token::parse(held.trim_ascii())
+        .ok_or_else(|| CommandError::InitialKeyNoToken(file.to_owned()))?;
+    let secret = NewSecret::of(token)?;
+    if operator.create_first_key(&secret, &terms()?)? {
+        log::info!(file:% = file.display(); "took the first key");
+    }
+    Ok(())
+}
+
+fn terms() -> Result<KeyTerms, CommandError> {
+    Ok(KeyTerms {
+        name: KeyName::parse("initial")?,
+        permissions: PermissionSet::all(),
+        expires_on: None,
+        allowed_ips: AddressRanges::default(),
+        rate_limit: None,
+    })
 }
 
 /// The token that an interrupted start left; a file in which it left none is

@@ -1,6 +1,7 @@
 //! What the verbs of the command line do. A server's requests never come here.
 
 mod backups;
+mod config;
 mod healthcheck;
 mod initial_key;
 mod keep;
@@ -13,6 +14,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub use config::config;
 pub use healthcheck::healthcheck;
 pub use keep::{backup, check, restore};
 pub use key::key;

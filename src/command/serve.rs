@@ -39,7 +39,10 @@ pub fn serve(
     let lock = ServerLock::take(&path)?;
     let mut operator = Operator::open_or_create(&path, Some(&lock))?;
     if !arguments.no_initial_key && operator.has_no_key()? {
-        initial_key::make(&mut operator, address)?;
+        match &arguments.initial_key_file {
+            Some(file) => initial_key::take(&mut operator, file)?,
+            None => initial_key::make(&mut operator, address)?,
+        }
     }
     for (open, mode) in files::open_to_others(&path) {
         log::warn!(path:% = open.display(), mode:% = format_args!("{mode:04o}"); "open to others than its owner");

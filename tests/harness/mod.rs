@@ -64,8 +64,9 @@ pub const FOR_GROUPS: &[&str] = PERMISSIONS.split_at(4).1.split_at(4).0;
 /// The program, with an environment that holds none of its variables.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_addressbook"));
-    for variable in ["DATABASE", "LISTEN", "LOG", "NO_INITIAL_KEY"] {
-        command.env_remove(format!("ADDRESSBOOK_{variable}"));
+    let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for variable in ours.filter(|name| name.starts_with("ADDRESSBOOK_")) {
+        command.env_remove(variable);
     }
     command
 }
@@ -140,12 +141,18 @@ impl Server {
 
     /// Starts a server by a command that takes the program's arguments.
     pub fn start_command(mut command: Command, database: &Path, more: &[&str]) -> Self {
-        let log = NamedTempFile::new().unwrap();
-        let mut child = command
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--no-initial-key"])
             .args(more)
             .args(["--log", "trace", "--database"])
-            .arg(database)
+            .arg(database);
+        Self::start_plain(command, database)
+    }
+
+    /// Starts a server by a command that has its arguments.
+    pub fn start_plain(mut command: Command, database: &Path) -> Self {
+        let log = NamedTempFile::new().unwrap();
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(log.reopen().unwrap())
             .spawn()

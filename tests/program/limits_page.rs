@@ -10,6 +10,7 @@ use std::time::Duration;
 const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     ("http/wire/body:TYPE_SHOWN_CHARACTERS_MAX", "cuts a message"),
     ("http/wire/envelope:PATH_SHOWN_BYTES_MAX", "cuts a message"),
+    ("cli/settings:MISSPELT_LETTERS_MAX", "of a typing error"),
     ("store/sqlite/readers:BACKUPS_MAX", "the server's own"),
     (
         "cli/serve:BACKUPS_KEPT_MAX",

@@ -21,6 +21,7 @@ mod live_keys;
 mod readme;
 mod refusal;
 mod retry;
+mod settings;
 mod stop;
 mod sweep;
 mod transfer;
