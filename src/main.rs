@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use addressbook::allocator;
-use addressbook::cli::{CommandLine, ConfigVerb, LogLevel, UsageError, Verb};
+use addressbook::cli::{CommandLine, ConfigVerb, LogFormat, LogLevel, UsageError, Verb};
 use addressbook::command::{self, CommandError};
 use addressbook::logging;
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         }
     };
     if let Verb::Serve(arguments) = &command_line.verb {
-        logging::start(arguments.log, PARSER);
+        logging::start(arguments.log, arguments.log_format, PARSER);
         allocator::begin_again_with_settings();
         if !command_line.strange_variables.is_empty() {
             let variables = command_line.strange_variables.join(" ");
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 
 /// Does what a verb does that is over in a moment: it logs failures alone.
 fn quietly(verb: impl FnOnce() -> Result<(), CommandError>) -> Result<(), CommandError> {
-    logging::start(LogLevel::Error, PARSER);
+    logging::start(LogLevel::Error, LogFormat::Auto, PARSER);
     verb()
 }
 

@@ -53,6 +53,9 @@ permissions! {
     UpdateApiKeys = "update:ApiKeys",
     DeleteApiKeys = "delete:ApiKeys",
     ReadAudit = "read:Audit",
+    ReadMetrics = "read:Metrics",
+    CreateBackups = "create:Backups",
+    ReadBackups = "read:Backups",
 }
 
 impl fmt::Display for Permission {
@@ -163,7 +166,7 @@ mod tests {
 
     #[test]
     fn permissions_are_exact_strings_and_a_set_writes_them_in_order() {
-        assert_eq!(Permission::ALL.len(), 16);
+        assert_eq!(Permission::ALL.len(), 19);
         for &permission in Permission::ALL {
             assert_eq!(permission.as_str().parse(), Ok(permission));
         }
@@ -181,6 +184,6 @@ mod tests {
         assert_eq!(newer, set, "a newer version's name gives nothing");
         assert_eq!(PermissionSet::from_stored("").iter().count(), 0);
         assert_eq!(PermissionSet::of(&[]), Err(Invalid::PermissionsMissing));
-        assert_eq!(PermissionSet::all().iter().count(), 16);
+        assert_eq!(PermissionSet::all().iter().count(), 19);
     }
 }

@@ -16,7 +16,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportMode, Restore};
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
-pub use serve::{BackupArguments, LogLevel, Serve};
+pub use serve::{BackupArguments, LogFormat, LogLevel, Serve};
 use settings::Layer;
 pub use settings::{Setting, SettingsError};
 

@@ -45,7 +45,7 @@ pub struct Serve {
     /// Backups.
     #[command(flatten)]
     pub backups: BackupArguments,
-    /// How much is logged, as JSON lines on standard error
+    /// How much is logged on standard error
     #[arg(
         long,
         value_name = "LEVEL",
@@ -53,6 +53,17 @@ pub struct Serve {
         default_value = "info"
     )]
     pub log: LogLevel,
+    /// How it is logged
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "ADDRESSBOOK_LOG_FORMAT",
+        default_value = "auto"
+    )]
+    pub log_format: LogFormat,
+    /// Log the addresses of clients, too
+    #[arg(long, env = "ADDRESSBOOK_LOG_ADDRESSES", value_parser = FalseyValueParser::new())]
+    pub log_addresses: bool,
     /// Another limit, for tests alone: they need not wait as long as a client may
     #[arg(long = "limit", value_name = "NAME=DURATION", hide = true)]
     pub limits: Vec<ChangedLimit>,
@@ -106,6 +117,17 @@ fn backup_every(text: &str) -> Result<Duration, String> {
         true => Ok(every),
         false => Err("at least 1s".to_owned()),
     }
+}
+
+/// How it is logged.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON
+    Auto,
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
 }
 
 /// How much is logged.

@@ -57,7 +57,12 @@ pub fn serve(
     let store = Arc::new(Store::start(operator, workers)?);
     let backups = Backups::start(&arguments.backups, Arc::clone(&store))?;
     let limits = Limits::with(&arguments.limits);
-    let state = State::new(Arc::clone(&store), trusted_proxies, limits);
+    let state = State::new(
+        Arc::clone(&store),
+        trusted_proxies,
+        limits,
+        arguments.log_addresses,
+    );
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
         writeln!(stdout(), "listening on http://{address}")

@@ -1,8 +1,9 @@
-//! What operators' tools call: no key, no data.
+//! What operators' tools call: no key, and without one no data.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
+use super::gate::auth::{self, ReadMetrics};
 use super::gate::readiness::Checks;
 use super::gate::state::State;
 use super::wire::envelope::{self, Refusal};
@@ -28,8 +29,12 @@ pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
     }
 }
 
-/// Writes the counters out.
-pub(super) async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
-    let text = state.metrics_text()?;
+/// Writes the metrics out: all of them for a key that may read them.
+pub(super) async fn metrics(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Refusal> {
+    let all = auth::is_allowed::<ReadMetrics>(&request).await?;
+    let text = state.metrics_text(all).await?;
     Ok(envelope::of_type(METRICS_TYPE, text))
 }

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route};
+use actix_web::{
+    FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Resource, Responder, Route,
+};
 
 use super::gate::auth::{
     self, Allowed, AnyKey, CreateApiKeys, CreateContacts, CreateGroups, CreateOptouts,
@@ -12,6 +14,7 @@ use super::gate::auth::{
     ReadAudit, ReadContacts, ReadGroups, ReadOptouts, Rest, UpdateApiKeys, UpdateContacts,
     UpdateGroups,
 };
+use super::gate::metrics::CallOf;
 use super::gate::observe;
 use super::wire::envelope::Refusal;
 use super::{audit, bulk, contacts, groups, keys, lists, members, ops, optouts, resolve, transfer};
@@ -44,14 +47,15 @@ macro_rules! routes {
             permissions: routes!(@permissions $need),
         }),+];
 
-        fn routes() -> Vec<(Method, &'static str, Route)> {
-            vec![$((Method::$method, $path, routes!(@route $need $handler))),+]
+        /// The routes of the table, in its order.
+        fn routes() -> Vec<(Method, &'static str, MakeRoute)> {
+            vec![$((Method::$method, $path, |row| routes!(@route row $need $handler))),+]
         }
     };
     (@permissions NoKey) => { None };
     (@permissions $need:ident) => { Some($need::PERMISSIONS) };
-    (@route NoKey $handler:path) => { open($handler) };
-    (@route $need:ident $handler:path) => { keyed::<$need, _, _>($handler) };
+    (@route $row:ident NoKey $handler:path) => { open($row, $handler) };
+    (@route $row:ident $need:ident $handler:path) => { keyed::<$need, _, _>($row, $handler) };
 }
 
 routes! {
@@ -96,18 +100,23 @@ routes! {
     GET    "/metrics"                            NoKey          ops::metrics;
 }
 
+/// Makes the route of a row of the table.
+type MakeRoute = fn(usize) -> Route;
+
 /// Adds the whole table to a worker's application.
 pub(super) fn configure(app: &mut ServiceConfig) {
     for contacts in [CONTACTS, CONTACTS_SHORT] {
-        let mut routes = routes().into_iter().peekable();
-        while let Some((method, path, route)) = routes.next() {
-            let mut calls = vec![(method, route)];
-            while let Some((method, _, route)) = routes.next_if(|(_, other, _)| *other == path) {
-                calls.push((method, route));
+        let mut routes = routes().into_iter().enumerate().peekable();
+        while let Some((row, (method, path, route))) = routes.next() {
+            let mut calls = vec![(method, route(row))];
+            while let Some((row, (method, _, route))) =
+                routes.next_if(|(_, (_, other, _))| *other == path)
+            {
+                calls.push((method, route(row)));
             }
             match path.strip_prefix(CONTACTS) {
-                Some(rest) => app.service(at(&format!("{contacts}{rest}"), calls)),
-                None if contacts == CONTACTS => app.service(at(path, calls)),
+                Some(rest) => app.service(at(&format!("{contacts}{rest}"), path, calls)),
+                None if contacts == CONTACTS => app.service(at(path, path, calls)),
                 None => app,
             };
         }
@@ -115,12 +124,13 @@ pub(super) fn configure(app: &mut ServiceConfig) {
 }
 
 /// A call that needs no key.
-fn open<F, Args>(handler: F) -> Route
+fn open<F, Args>(row: usize, handler: F) -> Route
 where
     F: Handler<Args, Output: Responder + 'static>,
     Args: FromRequest + 'static,
 {
     Route::new().to(move |request: HttpRequest, payload: Payload| {
+        request.extensions_mut().insert(CallOf::Row(row));
         observe::caught(answer(handler.clone(), request, payload))
     })
 }
@@ -130,7 +140,7 @@ where
 /// The key is checked before the handler's parameters are read: as one of them
 /// it would race with the body. And behind the choice of the method: before it,
 /// a wrong method would hide behind a 401.
-fn keyed<N, F, Args>(handler: F) -> Route
+fn keyed<N, F, Args>(row: usize, handler: F) -> Route
 where
     N: Need,
     F: Handler<Args, Output: Responder + 'static>,
@@ -138,12 +148,13 @@ where
 {
     let rest =
         move |request, payload| -> Rest { Box::pin(answer(handler.clone(), request, payload)) };
-    behind_key(Rc::new(rest))
+    behind_key(row, Rc::new(rest))
 }
 
 /// Compiled once and not for each handler.
-fn behind_key(rest: Rc<dyn Fn(HttpRequest, Payload) -> Rest>) -> Route {
+fn behind_key(row: usize, rest: Rc<dyn Fn(HttpRequest, Payload) -> Rest>) -> Route {
     Route::new().to(move |request: HttpRequest, payload: Payload| {
+        request.extensions_mut().insert(CallOf::Row(row));
         let next = rest(request.clone(), payload);
         observe::caught(async move { auth::authenticate(&request, next).await })
     })
@@ -173,9 +184,9 @@ where
     }
 }
 
-/// All calls of one path; GET answers HEAD as well, and any other method gets
-/// the 405 that names these.
-fn at(path: &str, calls: Vec<(Method, Route)>) -> Resource {
+/// All calls of one path, which the table calls `named`; GET answers HEAD as well, and
+/// any other method gets the 405 that names these.
+fn at(path: &str, named: &'static str, calls: Vec<(Method, Route)>) -> Resource {
     let mut allowed = Vec::new();
     let mut resource = web::resource(path);
     for (method, route) in calls {
@@ -190,7 +201,8 @@ fn at(path: &str, calls: Vec<(Method, Route)>) -> Resource {
         resource = resource.route(guarded);
     }
     let allow = allowed.join(", ");
-    resource.default_service(web::to(move || {
+    resource.default_service(web::to(move |request: HttpRequest| {
+        request.extensions_mut().insert(CallOf::Path(named));
         let refusal = Refusal::MethodNotAllowed {
             allow: allow.clone(),
         };

@@ -16,6 +16,7 @@
 
 mod ids;
 mod many;
+mod measures;
 mod open_error;
 mod operator;
 mod report;
@@ -26,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use measures::{Figures, Measures};
 pub use open_error::OpenError;
 pub use operator::Operator;
 pub use report::{CheckReport, Readiness, RestoreError};
@@ -111,6 +113,13 @@ impl Store {
     pub fn backup(&self, path: &Path) -> Result<(), RestoreError> {
         match self {
             Self::Sqlite(engine) => engine.backup(path),
+        }
+    }
+
+    /// What its writer does, measured as it does it.
+    pub fn measures(&self) -> &Measures {
+        match self {
+            Self::Sqlite(engine) => engine.measures(),
         }
     }
 
@@ -228,6 +237,12 @@ operations! { Store:
 
     /// How ready the address book is, by one read and one commit that changes nothing.
     async fn readiness(&self) -> Readiness;
+
+    /// What the address book holds, and what holds it.
+    ///
+    /// # Errors
+    /// Those of every read; `ListsBusy` where too many ask at once.
+    async fn figures(&self) -> Result<Figures, Error>;
 
     /// Whether `grant` still holds, for what reads on for long.
     ///

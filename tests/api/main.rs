@@ -41,6 +41,7 @@ mod limits;
 mod list;
 mod members;
 mod merge;
+mod metrics;
 mod optouts;
 mod permissions;
 mod pipelined;

@@ -37,7 +37,7 @@ pub fn until<T>(found: impl Fn() -> Option<T>) -> T {
 }
 
 /// Every permission, as the contract writes them.
-pub const PERMISSIONS: [&str; 16] = [
+pub const PERMISSIONS: [&str; 19] = [
     "create:Contacts",
     "read:Contacts",
     "update:Contacts",
@@ -54,6 +54,9 @@ pub const PERMISSIONS: [&str; 16] = [
     "update:ApiKeys",
     "delete:ApiKeys",
     "read:Audit",
+    "read:Metrics",
+    "create:Backups",
+    "read:Backups",
 ];
 
 /// What may be done to contacts.

@@ -126,8 +126,10 @@ impl State {
         if !fingerprint.tag().matches(credential.tag) {
             return Err(stopped_at(Stage::WrongTag));
         }
-        let in_time = credential.standing.check_time(now);
-        in_time.map_err(|_| stopped_at(Stage::Ended))?;
+        if credential.standing.check_time(now).is_err() {
+            self.note_ended(&credential, now);
+            return Err(stopped_at(Stage::Ended));
+        }
         if self
             .keyring
             .remembers(token.id(), &fingerprint, &credential.hash)
@@ -143,6 +145,18 @@ impl State {
             Verdict::Wrong => return Err(stopped_at(Stage::WrongSecret)),
         }
         Ok((credential, None))
+    }
+
+    /// Has the use of a key that has ended in the log, at most once a minute.
+    fn note_ended(&self, credential: &Credential, now: Moment) {
+        if !self.ended.take(credential.id, ONCE_A_MINUTE, now).taken {
+            return;
+        }
+        let key = credential.id.as_str();
+        match credential.standing.revoked_on {
+            Some(_) => log::info!(key; "a revoked key was used, and refused"),
+            None => log::info!(key; "an expired key was used, and refused"),
+        }
     }
 
     pub(super) fn client_address(&self, request: &HttpRequest) -> IpAddr {

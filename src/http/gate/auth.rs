@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::admission::{Admitted, RateUse, whole_seconds};
@@ -71,6 +71,30 @@ pub(crate) async fn authenticate(
     answer
 }
 
+/// Whether a request to a call that needs no key has one that may do what `N` names;
+/// none where it has none.
+///
+/// # Errors
+/// Those of a request that needs the key.
+pub(crate) async fn is_allowed<N: Need>(request: &HttpRequest) -> Result<bool, Error> {
+    if !request.headers().contains_key(AUTHORIZATION) {
+        return Ok(false);
+    }
+    let state = State::of(request)?;
+    let admitted = state.admit(request).await?;
+    if let Some(spent) = state.take_request(&admitted.credential)
+        && !spent.level.taken
+    {
+        return Err(Error::TooFast {
+            per_second: spent.per_second,
+            wait_s: whole_seconds(spent.level.wait),
+        });
+    }
+    admitted.grant::<N>()?;
+    request.extensions_mut().insert(Rc::new(admitted));
+    Ok(true)
+}
+
 fn add_rate_headers(headers: &mut HeaderMap, rate_use: &RateUse) {
     let RateUse { per_second, level } = rate_use;
     // What is left is for the rest of the window, which is a second.
@@ -125,6 +149,7 @@ needs! {
     UpdateApiKeys = [UpdateApiKeys],
     DeleteApiKeys = [DeleteApiKeys],
     ReadAudit = [ReadAudit],
+    ReadMetrics = [ReadMetrics],
 }
 
 /// The permission to do what `N` names, and the store to do it with.

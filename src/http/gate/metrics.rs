@@ -1,13 +1,32 @@
-//! Counters of what requests came to, in the text format of OpenMetrics.
+//! What requests came to and how long they took, in the text format of OpenMetrics.
+//! What is counted for every request is found without a lock and without hashing.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::store::FoundDamage;
+use super::process;
+use crate::http::routes::CALLS;
+use crate::store::{Figures, FoundDamage, Measures};
+
+/// Seconds in which requests are answered.
+const DURATIONS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 10.0,
+];
+/// Statuses that one row of the route table has at hand; those beyond are looked up.
+const STATUSES_AT_HAND: usize = 8;
+/// What stands for a path that the route table does not have.
+pub(super) const UNMATCHED: &str = "unmatched";
+/// Methods that are told by name: a stranger may send any other.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const OTHER_METHOD: &str = "other";
 
 /// Where the check of a key ended; each costs more than the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -37,12 +56,80 @@ struct Labels {
     stage: Stage,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyLabels {
+    key: String,
+}
+
+/// Which call a request is: its row in the route table where its method is the row's
+/// own, else its path alone. Stands in a request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CallOf {
+    Row(usize),
+    Path(&'static str),
+}
+
+impl CallOf {
+    /// The path as the table has it.
+    pub(super) fn route(self) -> &'static str {
+        match self {
+            Self::Row(row) => CALLS[row].path,
+            Self::Path(path) => path,
+        }
+    }
+}
+
 /// Every counter.
-#[derive(Default)]
 pub(crate) struct Metrics {
     key_checks: Family<Labels, Counter>,
-    /// The counter that almost every request counts: found without a lock.
+    /// The counter that almost every request counts.
     remembered: OnceLock<Counter>,
+    answers: Family<AnswerLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    in_flight: Gauge,
+    at_hand: Vec<AtHand>,
+}
+
+/// The counters of one row of the route table.
+#[derive(Default)]
+struct AtHand {
+    answers: [OnceLock<(u16, Counter)>; STATUSES_AT_HAND],
+    duration: OnceLock<Histogram>,
+}
+
+/// Counts as a request in flight while it is kept.
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            key_checks: Family::default(),
+            remembered: OnceLock::new(),
+            answers: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
+            in_flight: Gauge::default(),
+            at_hand: CALLS.iter().map(|_| AtHand::default()).collect(),
+        }
+    }
 }
 
 impl Metrics {
@@ -55,22 +142,157 @@ impl Metrics {
         }
     }
 
+    /// Counts a request until its answer is on its way.
+    pub(super) fn enter(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts an answer to a request by `method`, `took` behind its head.
+    pub(super) fn count_answer(
+        &self,
+        call: Option<CallOf>,
+        method: &str,
+        status: u16,
+        took: Duration,
+    ) {
+        let method = METHODS.into_iter().find(|known| *known == method);
+        let method = method.unwrap_or(OTHER_METHOD);
+        let route = call.map_or(UNMATCHED, CallOf::route);
+        let at_hand = match call {
+            Some(CallOf::Row(row)) if CALLS[row].method == method => Some(&self.at_hand[row]),
+            Some(CallOf::Row(_) | CallOf::Path(_)) | None => None,
+        };
+        let duration = || {
+            let labels = RouteLabels { method, route };
+            self.durations.get_or_create(&labels).clone()
+        };
+        let answers = || {
+            let labels = AnswerLabels {
+                method,
+                route,
+                status,
+            };
+            self.answers.get_or_create(&labels).clone()
+        };
+        let took_s = took.as_secs_f64();
+        let Some(at_hand) = at_hand else {
+            duration().observe(took_s);
+            answers().inc();
+            return;
+        };
+        at_hand.duration.get_or_init(duration).observe(took_s);
+        for slot in &at_hand.answers {
+            let (known, counter) = slot.get_or_init(|| (status, answers()));
+            if *known == status {
+                counter.inc();
+                return;
+            }
+        }
+        answers().inc();
+    }
+
     #[cfg(test)]
     pub(crate) fn counted(&self, stage: Stage) -> u64 {
         self.key_checks.get_or_create(&Labels { stage }).get()
     }
 
-    /// Writes all of them out, and the damage that was found.
-    pub(crate) fn to_text(&self, damage: FoundDamage) -> Result<String, std::fmt::Error> {
-        let mut registry = Registry::with_prefix("addressbook");
+    /// Writes out what everybody may see, and the rest where it is given.
+    pub(super) fn to_text(&self, rest: Option<Rest<'_>>) -> Result<String, std::fmt::Error> {
+        let mut all = Registry::default();
+        process::register(&mut all);
+        let registry = all.sub_registry_with_prefix("addressbook");
         let help = "Checks of API keys by where they ended";
         registry.register("key_checks", help, self.key_checks.clone());
+        let help = "Answers by method, route and status";
+        registry.register("http_requests", help, self.answers.clone());
+        let help = "Seconds from the head of a request to that of its answer";
+        registry.register(
+            "http_request_duration_seconds",
+            help,
+            self.durations.clone(),
+        );
+        let help = "Requests whose answer is not sent yet";
+        registry.register("http_requests_in_flight", help, self.in_flight.clone());
+        if let Some(rest) = rest {
+            rest.register(registry);
+        }
+        let mut written = String::new();
+        text::encode(&mut written, &all)?;
+        Ok(written)
+    }
+}
+
+/// What only those see who may read the metrics: what the book holds and how it fares.
+pub(super) struct Rest<'a> {
+    pub(super) figures: &'a Figures,
+    pub(super) measures: &'a Measures,
+    pub(super) damage: FoundDamage,
+    pub(super) last_backup_s: Option<i64>,
+}
+
+impl Rest<'_> {
+    fn register(&self, registry: &mut Registry) {
+        let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        let Self {
+            figures,
+            measures,
+            damage,
+            ..
+        } = self;
+        let build = vec![("version", env!("CARGO_PKG_VERSION")), ("engine", "sqlite")];
+        registry.register("build", "What is running", Info::new(build));
         let help = "WALs of which acknowledged writes were lost to damage";
         registry.register("broken_wals", help, ConstCounter::new(damage.broken_wals));
         let help = "Reads of rows that are not what was stored";
         registry.register("damaged_rows", help, ConstCounter::new(damage.damaged_rows));
-        let mut written = String::new();
-        text::encode(&mut written, &registry)?;
-        Ok(written)
+        let help = "Writes that wait for their commit";
+        registry.register("writer_queue_jobs", help, measures.queue_jobs.clone());
+        let help = "Rows that one transaction wrote, about";
+        registry.register("writer_batch_rows", help, measures.batch_rows.clone());
+        let help = "Seconds that a commit took, with its sync";
+        registry.register(
+            "commit_duration_seconds",
+            help,
+            measures.commit_seconds.clone(),
+        );
+        let help = "Seconds that a checkpoint of the WAL took";
+        let seconds = measures.checkpoint_seconds.clone();
+        registry.register("checkpoint_duration_seconds", help, seconds);
+        registry.register("wal_bytes", "Bytes of the WAL", gauge(figures.wal_bytes));
+        let help = "Bytes of the database file";
+        registry.register("database_bytes", help, gauge(figures.database_bytes));
+        if let (Some(all), Some(free)) = (figures.disk_bytes, figures.disk_free_bytes) {
+            let help = "Bytes of the file system that holds it";
+            registry.register("disk_bytes", help, gauge(all));
+            let help = "Bytes of the file system that are free";
+            registry.register("disk_free_bytes", help, gauge(free));
+        }
+        registry.register("contacts", "Contacts", gauge(figures.contacts));
+        registry.register(
+            "optouts",
+            "Numbers that are opted out",
+            gauge(figures.optouts),
+        );
+        registry.register("groups", "Groups", gauge(figures.groups));
+        let expiries = Family::<KeyLabels, Gauge>::default();
+        for (id, expires_on) in &figures.key_expiries {
+            let labels = KeyLabels {
+                key: id.to_string(),
+            };
+            expiries
+                .get_or_create(&labels)
+                .set(expires_on.millis() / 1000);
+        }
+        let help = "When a key expires, of those that do";
+        registry.register("key_expiry_timestamp_seconds", help, expiries);
+        if let Some(last) = self.last_backup_s {
+            let help = "When the server made its last backup";
+            registry.register(
+                "backup_last_success_timestamp_seconds",
+                help,
+                ConstGauge::new(last),
+            );
+        }
     }
 }

@@ -4,10 +4,12 @@
 pub(crate) mod admission;
 pub(crate) mod auth;
 pub(crate) mod connections;
+mod figures;
 pub(crate) mod framing;
 pub(crate) mod limits;
 pub(crate) mod metrics;
 pub(crate) mod observe;
+mod process;
 pub(crate) mod readiness;
 mod shares;
 pub(crate) mod state;

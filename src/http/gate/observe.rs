@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -17,11 +18,13 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse};
+use log::kv;
 use uuid::Uuid;
 
 use super::admission::{Admitted, KeyWatch};
 use super::connections::Connection;
 use super::framing::{Chunks, Framing};
+use super::metrics::{CallOf, UNMATCHED};
 use super::shares::Place;
 use super::state::State;
 use super::timed_body::TimedBody;
@@ -47,6 +50,9 @@ pub(crate) async fn observe(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<TimedBody>, actix_web::Error> {
+    let begun = Instant::now();
+    let in_flight = State::of(request.request()).ok();
+    let in_flight = in_flight.map(|state| state.metrics.enter());
     let request_id = request_id(&request);
     let framing = framing(request.headers());
     let is_last = request.head().connection_type() == ConnectionType::Close;
@@ -65,7 +71,7 @@ pub(crate) async fn observe(
         }
     };
     let watch = watch(&response);
-    log(&response, &request_id);
+    finish(&response, &request_id, begun.elapsed());
     let closing =
         framing != Framing::Length(0) && !response.request().extensions().contains::<BodyRead>();
     if closing {
@@ -78,10 +84,9 @@ pub(crate) async fn observe(
     headers.insert(X_REQUEST_ID, request_id);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(
-        response
-            .map_body(|_, body| TimedBody::new(body, connection, closing, (held, place), watch)),
-    )
+    Ok(response.map_body(|_, body| {
+        TimedBody::new(body, connection, closing, (held, place, in_flight), watch)
+    }))
 }
 
 /// Counts a request that a trusted proxy forwards by the address that it names.
@@ -174,23 +179,44 @@ thread_local! {
     static NEXT_ID: Cell<Uuid> = Cell::new(Uuid::now_v7());
 }
 
-/// One line for each request, by route: a path may hold a number or an alias.
-fn log<B>(response: &ServiceResponse<B>, request_id: &HeaderValue) {
+/// Counts an answer, and has one line for it in the log, by route: a path may hold a
+/// number or an alias.
+fn finish(response: &ServiceResponse<BoxBody>, request_id: &HeaderValue, took: Duration) {
     let status = response.status();
+    let request = response.request();
+    let call = request.extensions().get::<CallOf>().copied();
+    let state = State::of(request).ok();
+    if let Some(state) = state {
+        let method = request.method().as_str();
+        let metrics = &state.metrics;
+        metrics.count_answer(call, method, status.as_u16(), took);
+    }
     let level = if status.is_server_error() {
         log::Level::Warn
     } else {
         log::Level::Debug
     };
     if log::log_enabled!(level) {
-        let request = response.request();
-        let route = request.match_pattern();
+        let extensions = request.extensions();
+        let admitted = extensions.get::<Rc<Admitted>>();
+        let state = state.filter(|state| state.logs_addresses);
+        let address = state.map(|state| state.client_address(request).to_string());
+        // What is empty is left out.
+        let bytes = match response.response().body().size() {
+            BodySize::None => kv::Value::from(0),
+            BodySize::Sized(bytes) => kv::Value::from(bytes),
+            BodySize::Stream => kv::Value::from(""),
+        };
         log::log!(
             level,
             request_id = request_id.to_str().unwrap_or_default(),
             method = request.method().as_str(),
-            route = route.as_deref().unwrap_or("unmatched"),
-            status = status.as_u16();
+            route = call.map_or(UNMATCHED, CallOf::route),
+            status = status.as_u16(),
+            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            bytes = bytes,
+            key = admitted.map_or("", |admitted| admitted.credential.id.as_str()),
+            address = address.unwrap_or_default().as_str();
             "answered"
         );
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
 
+use super::figures::LastFigures;
 use super::limits::Limits;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Rest};
 use super::readiness::{Checks, LastLook};
 use crate::address::AddressRanges;
 use crate::bucket::Buckets;
@@ -35,18 +36,28 @@ pub struct State {
     pub(super) requests: Buckets<KeyId>,
     pub(super) failures: Buckets<IpAddr>,
     pub(super) uses: Buckets<KeyId>,
+    pub(super) ended: Buckets<KeyId>,
     pub(super) refusals: Buckets<(KeyId, Permission)>,
     pub(super) metrics: Metrics,
+    /// Whether the log has the addresses of clients.
+    pub(super) logs_addresses: bool,
     bodies: BodyPermits,
     answers: Budget,
     last_look: LastLook,
+    last_figures: LastFigures,
     limits: Limits,
 }
 
 impl State {
     /// The state of a server of `store`, which believes `X-Forwarded-For` from
-    /// `trusted_proxies` alone and gives clients the time of `limits`.
-    pub fn new(store: Arc<Store>, trusted_proxies: AddressRanges, limits: Limits) -> Self {
+    /// `trusted_proxies` alone, gives clients the time of `limits`, and has their addresses
+    /// in its log where it `logs_addresses`.
+    pub fn new(
+        store: Arc<Store>,
+        trusted_proxies: AddressRanges,
+        limits: Limits,
+        logs_addresses: bool,
+    ) -> Self {
         Self {
             store,
             keyring: Keyring::default(),
@@ -54,11 +65,14 @@ impl State {
             requests: Buckets::new(REMEMBERED_MAX),
             failures: Buckets::new(REMEMBERED_MAX),
             uses: Buckets::new(REMEMBERED_MAX),
+            ended: Buckets::new(REMEMBERED_MAX),
             refusals: Buckets::new(REMEMBERED_MAX),
             metrics: Metrics::default(),
+            logs_addresses,
             bodies: BodyPermits::new(limits.permit_wait),
             answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
             last_look: LastLook::default(),
+            last_figures: LastFigures::default(),
             limits,
         }
     }
@@ -77,13 +91,23 @@ impl State {
         &self.keyring
     }
 
-    /// All counters, in the text format of OpenMetrics.
+    /// The metrics in the text format of OpenMetrics: those of requests and of the
+    /// process, and with `all` those of the book.
     ///
     /// # Errors
-    /// `Internal`.
-    pub(crate) fn metrics_text(&self) -> Result<String, Error> {
-        let text = self.metrics.to_text(self.store.damage());
-        text.map_err(|_| Error::Internal)
+    /// Those of the store's `figures`; `Internal`.
+    pub(crate) async fn metrics_text(&self, all: bool) -> Result<String, Error> {
+        let figures = match all {
+            true => Some(self.last_figures.figures(&self.store).await?),
+            false => None,
+        };
+        let rest = figures.as_ref().map(|figures| Rest {
+            figures,
+            measures: self.store.measures(),
+            damage: self.store.damage(),
+            last_backup_s: None,
+        });
+        self.metrics.to_text(rest).map_err(|_| Error::Internal)
     }
 
     /// Whether the server is ready, by each of its checks.

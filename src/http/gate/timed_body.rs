@@ -11,6 +11,7 @@ use actix_web::web::Bytes;
 
 use super::admission::KeyWatch;
 use super::connections::Connection;
+use super::metrics::InFlight;
 use super::shares::Place;
 use crate::budget::Held;
 
@@ -20,6 +21,10 @@ const SLICE_BYTES_MAX: usize = 64 * 1024;
 /// than [`SLOW_AFTER`].
 const RATE_MIN: u64 = 16 * 1024;
 const SLOW_AFTER: Duration = Duration::from_secs(60);
+
+/// What an answer on its way takes of the budget and of its address's share, and its
+/// place among the requests in flight.
+pub(crate) type Holding = (Option<Held>, Option<Place>, Option<InFlight>);
 
 /// An answer's body, handed out in slices, each of which has to be taken within
 /// the limit `answer_wait`.
@@ -31,8 +36,7 @@ pub(crate) struct TimedBody {
     closing: bool,
     begun: Option<Instant>,
     handed_out: u64,
-    /// What it takes of the budget, and of its address's share.
-    _held: (Option<Held>, Option<Place>),
+    _held: Holding,
     watch: Option<KeyWatch>,
 }
 
@@ -43,7 +47,7 @@ impl TimedBody {
         body: BoxBody,
         connection: Option<Rc<Connection>>,
         closing: bool,
-        held: (Option<Held>, Option<Place>),
+        held: Holding,
         watch: Option<KeyWatch>,
     ) -> Self {
         Self {

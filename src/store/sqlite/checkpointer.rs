@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::{Connection, ffi};
 
 use super::failure::EndsProcess;
@@ -286,6 +287,7 @@ impl Checkpointer {
         file: KeptFile,
         names: Arc<Names>,
         wal: Arc<Wal>,
+        seconds: Histogram,
     ) -> Result<Self, String> {
         let reader = database::open_reader(path).map_err(|error| error.to_string())?;
         let mut pin = Pin::on(reader);
@@ -304,16 +306,15 @@ impl Checkpointer {
                                 checkpoint_what_others_wrote(&connection);
                             }
                         }
-                        Task::Checkpoint => {
+                        task @ (Task::Checkpoint | Task::Empty) => {
                             pin.release();
-                            let done =
-                                checkpoint_beside_writer(&connection, &file, &wal, "RESTART");
-                            wal.end_checkpoint(done);
-                        }
-                        Task::Empty => {
-                            pin.release();
-                            let done =
-                                checkpoint_beside_writer(&connection, &file, &wal, "TRUNCATE");
+                            let begun = Instant::now();
+                            let last = match task {
+                                Task::Empty => "TRUNCATE",
+                                _ => "RESTART",
+                            };
+                            let done = checkpoint_beside_writer(&connection, &file, &wal, last);
+                            seconds.observe(begun.elapsed().as_secs_f64());
                             wal.end_checkpoint(done);
                         }
                         Task::Stop => break,

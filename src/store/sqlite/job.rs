@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
@@ -54,6 +55,23 @@ pub(super) struct Task<T, W> {
     work: Option<W>,
     outcome: Result<T, Error>,
     answer: oneshot::Sender<Result<T, Error>>,
+    _queued: Queued,
+}
+
+/// Counts as a job while it is kept.
+pub(super) struct Queued(Gauge);
+
+impl Queued {
+    pub(super) fn count(jobs: &Gauge) -> Self {
+        jobs.inc();
+        Self(jobs.clone())
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The waiter's end of a job: it may withdraw it, until the writer has taken it.
@@ -71,7 +89,12 @@ impl<T> Waiter<T> {
 
 impl<T, W> Task<T, W> {
     /// A job in the name of `grant`, or of the server itself.
-    pub(super) fn new(grant: Option<Grant>, load: Load, work: W) -> (Self, Waiter<T>) {
+    pub(super) fn new(
+        grant: Option<Grant>,
+        load: Load,
+        work: W,
+        queued: Queued,
+    ) -> (Self, Waiter<T>) {
         let (answer, outcome) = oneshot::channel();
         let stage = Arc::new(AtomicU8::new(QUEUED));
         let task = Self {
@@ -81,6 +104,7 @@ impl<T, W> Task<T, W> {
             work: Some(work),
             outcome: Err(Error::Internal),
             answer,
+            _queued: queued,
         };
         (task, Waiter { stage, outcome })
     }

@@ -16,6 +16,7 @@ mod contacts;
 mod database;
 mod export;
 mod failure;
+mod figures;
 mod file;
 mod groups;
 mod idempotency;
@@ -51,11 +52,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{FoundDamage, OpenError, Readiness};
+use super::{FoundDamage, Measures, OpenError, Readiness};
 use crate::error::Error;
 use crate::files;
-use crate::permits::SharedPermits;
+use crate::permits::{Permits, SharedPermits};
 use export::{EXPORT_WAIT_MAX, SPOOLS_MAX, SPOOLS_OF_KEY_MAX};
+use figures::FIGURES_MAX;
 use readers::{EXPORTS_MAX, EXPORTS_OF_KEY_MAX, IMPORTS_MAX, IMPORTS_OF_KEY_MAX, Readers};
 use transaction::Counter;
 use writer::Writer;
@@ -68,6 +70,8 @@ pub struct Engine {
     exports: SharedPermits,
     imports: SharedPermits,
     spools: SharedPermits,
+    figures: Permits,
+    measures: Measures,
     broken_wals: u64,
 }
 
@@ -76,12 +80,15 @@ impl Engine {
         let path = database.path().to_owned();
         let broken_wals = database.broken_wals;
         let readers = Readers::of(&path, workers);
-        let writer = Writer::start(database, readers.damage().clone())?;
+        let measures = Measures::default();
+        let writer = Writer::start(database, readers.damage().clone(), measures.clone())?;
         Ok(Self {
             readers,
             writer,
             path,
             broken_wals,
+            measures,
+            figures: Permits::new(FIGURES_MAX, Duration::ZERO, Error::ListsBusy),
             exports: SharedPermits::new(
                 EXPORTS_MAX,
                 EXPORTS_OF_KEY_MAX,
@@ -109,6 +116,10 @@ impl Engine {
             broken_wals: self.broken_wals,
             damaged_rows: failure::damaged_rows(),
         }
+    }
+
+    pub(crate) fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     pub(crate) async fn readiness(&self) -> Readiness {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, TransactionBehavior, ffi};
 
 use super::database::prepared;
 use super::failure::{self, Damage};
+use super::figures::FIGURES_MAX;
 use super::pool::{Pool, Reader};
 use crate::error::Error;
 use crate::permits::SharedPermits;
@@ -56,8 +57,13 @@ impl Readers {
     }
 
     fn with_time(path: &Path, workers: usize, list_time_max: Duration) -> Self {
-        let longer_max =
-            LISTS_MAX + SCANS_MAX + RESOLVES_MAX + EXPORTS_MAX + IMPORTS_MAX + BACKUPS_MAX;
+        let longer_max = LISTS_MAX
+            + SCANS_MAX
+            + RESOLVES_MAX
+            + EXPORTS_MAX
+            + IMPORTS_MAX
+            + BACKUPS_MAX
+            + FIGURES_MAX;
         let permits = |at_once_max, share| {
             SharedPermits::new(at_once_max, share, LIST_WAIT_MAX, Error::ListsBusy)
         };
@@ -143,7 +149,7 @@ impl Readers {
         &self.0.damage
     }
 
-    fn unreadable(&self, error: &rusqlite::Error) -> Error {
+    pub(super) fn unreadable(&self, error: &rusqlite::Error) -> Error {
         self.0
             .damage
             .note(failure::unreadable(error, "a read failed"))

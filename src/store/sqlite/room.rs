@@ -63,6 +63,7 @@ pub(super) fn is_worth_emptying(path: &Path) -> bool {
     wal_bytes(path) >= EMPTIED_BYTES_MIN
 }
 
-fn wal_bytes(path: &Path) -> u64 {
+/// How long the WAL is.
+pub(super) fn wal_bytes(path: &Path) -> u64 {
     fs::metadata(files::beside(path, "-wal")).map_or(0, |wal| wal.len())
 }

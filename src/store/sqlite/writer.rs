@@ -17,7 +17,7 @@ use super::checkpointer::{Checkpointer, Wal, end_on_failed_sync};
 use super::database::{self, prepared};
 use super::failure::{self, Damage, EndsProcess, Failure, classify, classify_commit};
 use super::file::{NameWatch, Names};
-use super::job::{Job, Load, Message, Task};
+use super::job::{Job, Load, Message, Queued, Task};
 use super::room::{self, Room};
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
@@ -25,7 +25,7 @@ use super::{Database, keys, wal_mark};
 use crate::error::Error;
 use crate::key::{Grant, Standing};
 use crate::moment::Moment;
-use crate::store::OpenError;
+use crate::store::{Measures, OpenError};
 use crate::token::KeyId;
 
 /// Jobs that wait for the writer; the next one gets `Busy` at once.
@@ -46,13 +46,23 @@ const EMPTYING_POLL: Duration = Duration::from_millis(10);
 /// The way to the writer thread.
 pub(super) struct Writer {
     queue: SyncSender<Message>,
-    stopping: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     sweep_wanted: Arc<AtomicBool>,
     threads: Mutex<Option<(JoinHandle<()>, Checkpointer)>>,
 }
 
+/// What the writer's thread shares with whoever queues jobs.
+struct Shared {
+    stopping: AtomicBool,
+    measures: Measures,
+}
+
 impl Writer {
-    pub(super) fn start(database: Database, damage: Damage) -> Result<Self, OpenError> {
+    pub(super) fn start(
+        database: Database,
+        damage: Damage,
+        measures: Measures,
+    ) -> Result<Self, OpenError> {
         let path = database.path().to_owned();
         let (queue, jobs) = sync_channel(QUEUE_JOBS_MAX);
         let Database {
@@ -69,34 +79,33 @@ impl Writer {
         if wal_mark::wal_is_empty(&path) {
             wal.want_mark();
         }
+        let shared = Arc::new(Shared {
+            stopping: AtomicBool::new(false),
+            measures,
+        });
         let names = Arc::new(Names::of(&path, &file)?);
-        let checkpointer =
-            Checkpointer::start(&path, beside, file, Arc::clone(&names), Arc::clone(&wal))
-                .map_err(|error| OpenError::storage(&path, error))?;
-        let stopping = Arc::new(AtomicBool::new(false));
+        let checkpointer = Checkpointer::start(
+            &path,
+            beside,
+            file,
+            Arc::clone(&names),
+            Arc::clone(&wal),
+            shared.measures.checkpoint_seconds.clone(),
+        )
+        .map_err(|error| OpenError::storage(&path, error))?;
         // An earlier run may have left something.
         let sweep_wanted = Arc::new(AtomicBool::new(true));
         let thread = thread::Builder::new()
             .name("writer".to_owned())
             .spawn({
-                let stopping = Arc::clone(&stopping);
+                let shared = Arc::clone(&shared);
                 let sweeper = Sweeper::new(Arc::clone(&sweep_wanted), damage.clone());
-                move || {
-                    run(
-                        &connection,
-                        &names,
-                        &damage,
-                        &jobs,
-                        &wal,
-                        sweeper,
-                        &stopping,
-                    )
-                }
+                move || run(&connection, &names, &damage, &jobs, &wal, sweeper, &shared)
             })
             .map_err(|error| OpenError::storage(&path, error))?;
         Ok(Self {
             queue,
-            stopping,
+            shared,
             sweep_wanted,
             threads: Mutex::new(Some((thread, checkpointer))),
         })
@@ -156,7 +165,12 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        let (job, mut waiter) = Task::new(grant, load, work);
+        let (job, mut waiter) = Task::new(
+            grant,
+            load,
+            work,
+            Queued::count(&self.shared.measures.queue_jobs),
+        );
         self.queue
             .try_send(Message::Job(Box::new(job)))
             .map_err(|refused| match refused {
@@ -182,7 +196,7 @@ impl Writer {
 
     /// Has everything written that is queued, then the WAL checkpointed.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.shared.stopping.store(true, Ordering::Relaxed);
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((writer, checkpointer)) = threads.take() {
             // First, so that it is not in the way of the last checkpoint.
@@ -203,7 +217,7 @@ fn run(
     queue: &Receiver<Message>,
     wal: &Wal,
     mut sweeper: Sweeper,
-    stop_wanted: &AtomicBool,
+    shared: &Shared,
 ) {
     let mut batch = Batch::default();
     let mut stopping = false;
@@ -232,9 +246,15 @@ fn run(
                 batch.fill(queue, &mut stopping);
                 return Err(Error::Damaged);
             }
-            let began = begin(connection, stop_wanted);
+            let began = begin(connection, &shared.stopping);
             batch.fill(queue, &mut stopping);
-            write(connection, began, &demands, &mut batch.jobs)?;
+            write(
+                connection,
+                began,
+                &demands,
+                &mut batch.jobs,
+                &shared.measures,
+            )?;
             if demands.mark_wanted {
                 wal.note_mark();
             }
@@ -348,6 +368,7 @@ fn write(
     began: Result<(), rusqlite::Error>,
     demands: &Demands,
     jobs: &mut [Box<dyn Job>],
+    measures: &Measures,
 ) -> Result<(), Error> {
     began.map_err(|error| {
         failure::log(&error, "a transaction could not begin");
@@ -363,10 +384,17 @@ fn write(
         failure::log(&error, "a transaction failed");
         classify(&error)
     })?;
+    let begun = Instant::now();
     prepared(connection, "COMMIT").map_err(|error| {
         failure::log(&error, "a commit failed");
         classify_commit(&error)
-    })
+    })?;
+    measures
+        .commit_seconds
+        .observe(begun.elapsed().as_secs_f64());
+    let rows: usize = jobs.iter().map(|job| job.load().rows).sum();
+    measures.batch_rows.observe(rows as f64);
+    Ok(())
 }
 
 /// Performs each job whose key still stands, reading each distinct key once, and

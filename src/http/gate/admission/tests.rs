@@ -39,6 +39,7 @@ fn door() -> Door {
             store,
             AddressRanges::default(),
             Limits::default(),
+            false,
         )),
         secret,
         directory,

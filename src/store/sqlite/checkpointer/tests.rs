@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::store::Measures;
 use crate::store::sqlite::Database;
 
 const PAGE_BYTES: u64 = 4096;
@@ -24,8 +25,15 @@ fn book() -> Book {
     let beside = database::open_writer(&path).expect("opened");
     let file = KeptFile::open(&path).expect("opened");
     let names = Arc::new(Names::of(&path, &file).expect("its names"));
-    let checkpointer =
-        Checkpointer::start(&path, beside, file, names, Arc::clone(&wal)).expect("started");
+    let checkpointer = Checkpointer::start(
+        &path,
+        beside,
+        file,
+        names,
+        Arc::clone(&wal),
+        Measures::default().checkpoint_seconds,
+    )
+    .expect("started");
     Book {
         database,
         wal,

@@ -47,7 +47,9 @@ fn bench(prepare: impl FnOnce(&Connection)) -> Bench {
     prepare(&database.connection);
     let needs = &[Permission::CreateContacts];
     Bench {
-        writer: Arc::new(Writer::start(database, Damage::default()).expect("started")),
+        writer: Arc::new(
+            Writer::start(database, Damage::default(), Measures::default()).expect("started"),
+        ),
         grant: Grant::new(&credential, needs, [127, 0, 0, 1].into()).expect("allowed"),
         other: Connection::open(&path).expect("opened"),
         _directory: directory,
