@@ -29,7 +29,7 @@ pub fn backup(arguments: &Backup) -> Result<(), CommandError> {
     let file = arguments.file.as_path();
     check_target(&operator, file)?;
     let draft = files::temporary_beside(file);
-    operator.backup(&draft)?;
+    let contacts = operator.backup(&draft)?;
     let named = fs::rename(&draft, file).and_then(|()| files::sync_directory_of(file));
     named.map_err(|source| {
         // It may have its name already; what failed is what is told.
@@ -41,7 +41,7 @@ pub fn backup(arguments: &Backup) -> Result<(), CommandError> {
         file: &file.to_string_lossy(),
         size_bytes: size.len(),
         took_ms: begun.elapsed().as_millis(),
-        contacts: operator.contact_count()?,
+        contacts,
     })
 }
 

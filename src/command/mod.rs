@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::invalid::Invalid;
-use crate::store::{OpenError, Operator, RestoreError, locate};
+use crate::store::{OpenError, Operator, RestoreError, ShelfError, locate};
 
 /// Why a verb did not do its work: one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +123,9 @@ pub enum CommandError {
     /// Nobody said that the last key that manages keys may go.
     #[error("this is the last key that can make others, it stays: --force revokes it all the same")]
     LastManagingKey,
+    /// The directory for backups cannot be used.
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
     /// A check found damage, each told before.
     #[error("the address book is damaged: {0} findings")]
     Damage(usize),
@@ -169,6 +172,7 @@ impl CommandError {
             | Self::InitialKeyFile { .. }
             | Self::Unhealthy { .. }
             | Self::Restore(..)
+            | Self::Shelf(..)
             | Self::LastManagingKey
             | Self::InitialKeyNoToken(..)
             | Self::Damage(..)

@@ -8,10 +8,10 @@ use std::thread::available_parallelism;
 use super::backups::Backups;
 use super::{CommandError, initial_key};
 use crate::address::AddressRanges;
-use crate::cli::Serve;
+use crate::cli::{BackupArguments, Serve};
 use crate::files;
 use crate::http::{self, Limits, State};
-use crate::store::{Operator, ServerLock, Store, locate};
+use crate::store::{Operator, ServerLock, Shelf, Store, locate};
 
 /// Open files that are asked for: two for each connection.
 const FILES_MAX: u64 = 32_768;
@@ -55,7 +55,11 @@ pub fn serve(
     // A worker reads inline, one connection at a time.
     let workers = available_parallelism().map_or(1, usize::from);
     let store = Arc::new(Store::start(operator, workers)?);
-    let backups = Backups::start(&arguments.backups, Arc::clone(&store))?;
+    let shelf = open_shelf(&arguments.backups)?;
+    let backups = shelf
+        .clone()
+        .map(|shelf| Backups::start(shelf, Arc::clone(&store), arguments.backups.every))
+        .transpose()?;
     let limits = Limits::with(&arguments.limits);
     let state = State::new(
         Arc::clone(&store),
@@ -76,6 +80,14 @@ pub fn serve(
     served?;
     log::info!("stopped");
     Ok(())
+}
+
+/// The directory for backups, where one is named.
+fn open_shelf(arguments: &BackupArguments) -> Result<Option<Arc<Shelf>>, CommandError> {
+    let directory = arguments.directory.as_deref();
+    let keep = arguments.keep as usize;
+    let shelf = directory.map(|directory| Shelf::open(directory, keep));
+    Ok(shelf.transpose()?.map(Arc::new))
 }
 
 /// The server as a future, for a runtime to run.

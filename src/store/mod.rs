@@ -20,6 +20,7 @@ mod measures;
 mod open_error;
 mod operator;
 mod report;
+mod shelf;
 mod sqlite;
 mod transfer;
 
@@ -31,6 +32,7 @@ pub use measures::{Figures, Measures};
 pub use open_error::OpenError;
 pub use operator::Operator;
 pub use report::{CheckReport, Readiness, RestoreError};
+pub use shelf::{Backup, Shelf, ShelfError};
 pub use sqlite::{ServerLock, locate, restore, sqlite_version};
 pub use transfer::DryRun;
 
@@ -110,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// The same.
-    pub fn backup(&self, path: &Path) -> Result<(), RestoreError> {
+    pub fn backup(&self, path: &Path) -> Result<u64, RestoreError> {
         match self {
             Self::Sqlite(engine) => engine.backup(path),
         }

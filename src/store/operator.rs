@@ -74,7 +74,7 @@ impl Operator {
     ///
     /// # Errors
     /// `Open` for what the operating system or the storage says; `Damaged`.
-    pub fn backup(&self, path: &Path) -> Result<(), RestoreError> {
+    pub fn backup(&self, path: &Path) -> Result<u64, RestoreError> {
         match self {
             Self::Sqlite(database) => database.backup(path),
         }

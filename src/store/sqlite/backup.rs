@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
-use super::database::recognise;
+use super::database::{open_reader, recognise};
 use super::file::{self, KeptFile, RestoreLock};
+use super::transaction::Counter;
 use super::{Database, Engine};
 use super::{check, schema, wal_mark};
 use crate::error::Error;
@@ -17,7 +18,7 @@ use crate::store::{CheckReport, OpenError, RestoreError};
 
 const WRITE: &str = "VACUUM INTO ?1";
 impl Engine {
-    pub(crate) fn backup(&self, path: &Path) -> Result<(), RestoreError> {
+    pub(crate) fn backup(&self, path: &Path) -> Result<u64, RestoreError> {
         let connection = self.readers.connection();
         let connection = connection.map_err(|error| OpenError::storage(&self.path, error))?;
         write(&connection, path)
@@ -28,7 +29,7 @@ impl Database {
     /// Writes the whole book, in one state, to a new file at `path` (0600), checks it
     /// and brings it to the disk. A read that waits for nobody, so that it ends under any
     /// load; the WAL grows meanwhile.
-    pub(crate) fn backup(&self, path: &Path) -> Result<(), RestoreError> {
+    pub(crate) fn backup(&self, path: &Path) -> Result<u64, RestoreError> {
         write(&self.connection, path)
     }
 
@@ -37,7 +38,7 @@ impl Database {
     }
 }
 
-fn write(connection: &Connection, path: &Path) -> Result<(), RestoreError> {
+fn write(connection: &Connection, path: &Path) -> Result<u64, RestoreError> {
     files::create_private(path).map_err(|error| OpenError::io(path, error))?;
     let written = connection.execute(WRITE, [path.to_string_lossy()]);
     let written = written.map_err(|error| OpenError::storage(path, error).into());
@@ -51,7 +52,7 @@ fn write(connection: &Connection, path: &Path) -> Result<(), RestoreError> {
 
 /// Checks a copy of a book that nobody else knows, gives it marks of its own, and brings
 /// it to the disk. What is wrong with it is wrong with `of`.
-fn finish(path: &Path, of: &Path) -> Result<(), RestoreError> {
+fn finish(path: &Path, of: &Path) -> Result<u64, RestoreError> {
     let failed = |error: rusqlite::Error| OpenError::storage(of, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let copy = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -70,7 +71,13 @@ fn finish(path: &Path, of: &Path) -> Result<(), RestoreError> {
     File::open(path)
         .and_then(|copy| copy.sync_all())
         .map_err(|error| OpenError::io(path, error))?;
-    Ok(())
+    Ok(report.contacts)
+}
+
+/// How many contacts a backup says it has; none where it cannot be read.
+pub(in crate::store) fn contacts_of(path: &Path) -> Option<u64> {
+    let connection = open_reader(path).ok()?;
+    Counter::Contacts.read(&connection).ok()
 }
 
 /// Puts the backup at `from` in the place of the book at the located `path`, which no
@@ -100,7 +107,7 @@ fn copy(from: &Path, draft: &Path) -> Result<(), RestoreError> {
     let mut source = File::open(from).map_err(|error| OpenError::io(from, error))?;
     std::io::copy(&mut source, &mut file).map_err(|error| OpenError::io(draft, error))?;
     drop(file);
-    finish(draft, from)
+    finish(draft, from).map(drop)
 }
 
 /// The old `-wal` never meets the new file: should the system end in between, their marks

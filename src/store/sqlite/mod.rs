@@ -40,6 +40,7 @@ mod wal_mark;
 mod wal_scan;
 mod writer;
 
+pub(super) use backup::contacts_of as backup_contacts;
 pub use backup::restore;
 pub(super) use database::Database;
 pub use file::{ServerLock, locate};
