@@ -14,6 +14,7 @@ pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportM
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
 pub use serve::{BackupArguments, LogLevel, Serve};
 
+use crate::base_path::BasePath;
 use crate::token::Token;
 
 /// A self-hosted address book: contacts behind permission-checked API keys.
@@ -96,6 +97,20 @@ pub struct ListenArgument {
     pub address: SocketAddr,
 }
 
+/// Under which path the server stands.
+#[derive(Debug, Args)]
+pub struct BasePathArgument {
+    /// What every path begins with, such as /book
+    #[arg(
+        long = "base-path",
+        value_name = "PATH",
+        env = "ADDRESSBOOK_BASE_PATH",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub base: BasePath,
+}
+
 /// Reads an address, or looks a name up; of several addresses, the first of version 4.
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let found: Vec<SocketAddr> = match text.to_socket_addrs() {
@@ -117,6 +132,9 @@ pub struct Healthcheck {
     /// Where the server listens; 0.0.0.0 and :: are asked on loopback.
     #[command(flatten)]
     pub listen: ListenArgument,
+    /// Under which path.
+    #[command(flatten)]
+    pub base_path: BasePathArgument,
     /// Ask whether it would read and write, too
     #[arg(long)]
     pub ready: bool,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::{FalseyValueParser, RangedI64ValueParser};
 use clap::{Args, ValueEnum};
 
-use super::{DatabaseArgument, ListenArgument};
+use super::{BasePathArgument, DatabaseArgument, ListenArgument};
 use crate::http::ChangedLimit;
 
 /// `serve`
@@ -18,6 +18,9 @@ pub struct Serve {
     /// Which address.
     #[command(flatten)]
     pub listen: ListenArgument,
+    /// Which path.
+    #[command(flatten)]
+    pub base_path: BasePathArgument,
     /// Make no key where there is none; otherwise one with every permission is
     /// written to `initial-api-key` beside the database
     #[arg(long, env = "ADDRESSBOOK_NO_INITIAL_KEY", value_parser = FalseyValueParser::new())]

@@ -24,7 +24,8 @@ pub fn healthcheck(arguments: &Healthcheck) -> Result<(), CommandError> {
     } else {
         "/healthz"
     };
-    let answer = ask(address, path).map_err(|error| unhealthy(error.to_string()))?;
+    let path = format!("{}{path}", arguments.base_path.base);
+    let answer = ask(address, &path).map_err(|error| unhealthy(error.to_string()))?;
     if !answer.starts_with("HTTP/1.1 200 ") {
         let status = answer.lines().next().unwrap_or("an empty answer");
         return Err(unhealthy(format!("it answers {status:?}")));

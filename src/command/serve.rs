@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::backups::Backups;
-use super::{CommandError, initial_key};
+use super::{CommandError, initial_key, reachable};
 use crate::address::AddressRanges;
 use crate::cli::Serve;
 use crate::files;
-use crate::http::{self, Limits, State};
+use crate::http::{self, Limits, Settings, State};
 use crate::store::{Operator, ServerLock, Store, locate};
 
 /// Open files that are asked for: two for each connection.
@@ -31,6 +31,7 @@ pub fn serve(
         address: listen_on,
         source,
     };
+    let base_path = &arguments.base_path.base;
     let proxies = arguments.trusted_proxies.iter().map(String::as_str);
     let trusted_proxies = AddressRanges::parse(proxies.filter(|range| !range.is_empty()))?;
     let listener = TcpListener::bind(listen_on).map_err(failed)?;
@@ -39,7 +40,8 @@ pub fn serve(
     let lock = ServerLock::take(&path)?;
     let mut operator = Operator::open_or_create(&path, Some(&lock))?;
     if !arguments.no_initial_key && operator.has_no_key()? {
-        initial_key::make(&mut operator, address)?;
+        let url = format!("http://{}{base_path}", reachable(address));
+        initial_key::make(&mut operator, &url)?;
     }
     for (open, mode) in files::open_to_others(&path) {
         log::warn!(path:% = open.display(), mode:% = format_args!("{mode:04o}"); "open to others than its owner");
@@ -53,8 +55,12 @@ pub fn serve(
     let workers = available_parallelism().map_or(1, usize::from);
     let store = Arc::new(Store::start(operator, workers)?);
     let backups = Backups::start(&arguments.backups, Arc::clone(&store))?;
-    let limits = Limits::with(&arguments.limits);
-    let state = State::new(Arc::clone(&store), trusted_proxies, limits);
+    let settings = Settings {
+        trusted_proxies,
+        base_path: base_path.clone(),
+        limits: Limits::with(&arguments.limits),
+    };
+    let state = State::new(Arc::clone(&store), settings);
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
         writeln!(stdout(), "listening on http://{address}")

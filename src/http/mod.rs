@@ -37,7 +37,7 @@ use actix_web::{App, web};
 use gate::connections::Connections;
 pub use gate::limits::{ChangedLimit, Limits};
 use gate::observe;
-pub use gate::state::State;
+pub use gate::state::{Settings, State};
 use gate::stream::GatedStream;
 pub use routes::{CALLS, Call};
 use wire::envelope;
@@ -86,7 +86,7 @@ pub async fn serve(
         let app = App::new()
             .app_data(state.clone())
             .wrap(from_fn(observe::observe))
-            .configure(routes::configure)
+            .configure(|app| routes::configure(app, state.base_path()))
             .default_service(web::to(envelope::no_such_path));
         let app = app.into_factory().map_err(|error| error.error_response());
         let (stopping, connections) = (stopping.clone(), Arc::clone(&connections));

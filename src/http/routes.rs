@@ -15,6 +15,7 @@ use super::gate::auth::{
 use super::gate::observe;
 use super::wire::envelope::Refusal;
 use super::{audit, bulk, contacts, groups, keys, lists, members, ops, optouts, resolve, transfer};
+use crate::base_path::BasePath;
 use crate::permission::Permission;
 
 /// What every path of contacts begins with, and what it is served under as well:
@@ -96,8 +97,8 @@ routes! {
     GET    "/metrics"                            NoKey          ops::metrics;
 }
 
-/// Adds the whole table to a worker's application.
-pub(super) fn configure(app: &mut ServiceConfig) {
+/// Adds the whole table to a worker's application, each path behind `base`.
+pub(super) fn configure(app: &mut ServiceConfig, base: &BasePath) {
     for contacts in [CONTACTS, CONTACTS_SHORT] {
         let mut routes = routes().into_iter().peekable();
         while let Some((method, path, route)) = routes.next() {
@@ -106,8 +107,8 @@ pub(super) fn configure(app: &mut ServiceConfig) {
                 calls.push((method, route));
             }
             match path.strip_prefix(CONTACTS) {
-                Some(rest) => app.service(at(&format!("{contacts}{rest}"), calls)),
-                None if contacts == CONTACTS => app.service(at(path, calls)),
+                Some(rest) => app.service(at(&format!("{base}{contacts}{rest}"), calls)),
+                None if contacts == CONTACTS => app.service(at(&format!("{base}{path}"), calls)),
                 None => app,
             };
         }

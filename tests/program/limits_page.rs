@@ -8,6 +8,10 @@ use std::time::Duration;
 
 /// Bounds of the inside that nobody meets, each with its reason.
 const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
+    (
+        "base_path:BASE_PATH_CHARACTERS_MAX",
+        "told by docs/configuration.md",
+    ),
     ("store/sqlite/readers:BACKUPS_MAX", "the server's own"),
     (
         "cli/serve:BACKUPS_KEPT_MAX",

@@ -184,12 +184,16 @@ fn log<B>(response: &ServiceResponse<B>, request_id: &HeaderValue) {
     };
     if log::log_enabled!(level) {
         let request = response.request();
-        let route = request.match_pattern();
+        let pattern = request.match_pattern();
+        let route = pattern.as_deref().map(|pattern| match State::of(request) {
+            Ok(state) => state.base_path().strip(pattern),
+            Err(_) => pattern,
+        });
         log::log!(
             level,
             request_id = request_id.to_str().unwrap_or_default(),
             method = request.method().as_str(),
-            route = route.as_deref().unwrap_or("unmatched"),
+            route = route.unwrap_or("unmatched"),
             status = status.as_u16();
             "answered"
         );

@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::metrics::Metrics;
 use super::readiness::{Checks, LastLook};
 use crate::address::AddressRanges;
+use crate::base_path::BasePath;
 use crate::bucket::Buckets;
 use crate::budget::Budget;
 use crate::error::Error;
@@ -40,13 +41,29 @@ pub struct State {
     bodies: BodyPermits,
     answers: Budget,
     last_look: LastLook,
+    base_path: BasePath,
     limits: Limits,
 }
 
+/// What is set by whoever starts a server.
+#[derive(Default)]
+pub struct Settings {
+    /// From whom alone `X-Forwarded-For` is believed.
+    pub trusted_proxies: AddressRanges,
+    /// What every path begins with.
+    pub base_path: BasePath,
+    /// The times that clients are given.
+    pub limits: Limits,
+}
+
 impl State {
-    /// The state of a server of `store`, which believes `X-Forwarded-For` from
-    /// `trusted_proxies` alone and gives clients the time of `limits`.
-    pub fn new(store: Arc<Store>, trusted_proxies: AddressRanges, limits: Limits) -> Self {
+    /// The state of a server of `store`.
+    pub fn new(store: Arc<Store>, settings: Settings) -> Self {
+        let Settings {
+            trusted_proxies,
+            base_path,
+            limits,
+        } = settings;
         Self {
             store,
             keyring: Keyring::default(),
@@ -59,6 +76,7 @@ impl State {
             bodies: BodyPermits::new(limits.permit_wait),
             answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
             last_look: LastLook::default(),
+            base_path,
             limits,
         }
     }
@@ -89,6 +107,11 @@ impl State {
     /// Whether the server is ready, by each of its checks.
     pub(crate) async fn checks(&self) -> Checks {
         self.last_look.checks(&self.store).await
+    }
+
+    /// What every path begins with.
+    pub(crate) fn base_path(&self) -> &BasePath {
+        &self.base_path
     }
 
     pub(crate) fn limits(&self) -> &Limits {
