@@ -28,6 +28,7 @@ pub mod meta;
 pub mod moment;
 pub mod msisdn;
 pub mod optout;
+pub mod origin;
 pub mod permission;
 pub mod resolve;
 pub mod selection;

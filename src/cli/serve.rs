@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{BasePathArgument, DatabaseArgument, ListenArgument};
 use crate::http::ChangedLimit;
+use crate::origin::Origins;
 
 /// `serve`
 #[derive(Debug, Args)]
@@ -34,6 +35,14 @@ pub struct Serve {
         value_delimiter = ','
     )]
     pub trusted_proxies: Vec<String>,
+    /// Origins of pages that may call from a browser, such as
+    /// https://app.example.org; separated by commas, or once for each
+    #[arg(
+        long = "cors-origin",
+        value_name = "ORIGIN",
+        env = "ADDRESSBOOK_CORS_ORIGINS"
+    )]
+    pub origins: Vec<Origins>,
     /// Backups.
     #[command(flatten)]
     pub backups: BackupArguments,

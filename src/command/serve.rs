@@ -58,6 +58,7 @@ pub fn serve(
     let settings = Settings {
         trusted_proxies,
         base_path: base_path.clone(),
+        origins: arguments.origins.iter().cloned().collect(),
         limits: Limits::with(&arguments.limits),
     };
     let state = State::new(Arc::clone(&store), settings);

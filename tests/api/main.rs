@@ -15,6 +15,7 @@ mod bulk_modes;
 mod concurrency;
 mod conditional;
 mod connections;
+mod cors;
 mod create;
 mod cursor;
 mod delete;

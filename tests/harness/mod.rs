@@ -64,7 +64,16 @@ pub const FOR_GROUPS: &[&str] = PERMISSIONS.split_at(4).1.split_at(4).0;
 /// The program, with an environment that holds none of its variables.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_addressbook"));
-    for variable in ["BASE_PATH", "DATABASE", "LISTEN", "LOG", "NO_INITIAL_KEY"] {
+    for variable in [
+        "BASE_PATH",
+        "CORS_ORIGINS",
+        "DATABASE",
+        "LISTEN",
+        "LOG",
+        "NO_INITIAL_KEY",
+        "TLS_CERT",
+        "TLS_KEY",
+    ] {
         command.env_remove(format!("ADDRESSBOOK_{variable}"));
     }
     command

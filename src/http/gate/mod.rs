@@ -4,6 +4,7 @@
 pub(crate) mod admission;
 pub(crate) mod auth;
 pub(crate) mod connections;
+mod cors;
 pub(crate) mod framing;
 pub(crate) mod limits;
 pub(crate) mod metrics;

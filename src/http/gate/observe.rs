@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::admission::{Admitted, KeyWatch};
 use super::connections::Connection;
+use super::cors;
 use super::framing::{Chunks, Framing};
 use super::shares::Place;
 use super::state::State;
@@ -65,6 +66,7 @@ pub(crate) async fn observe(
         }
     };
     let watch = watch(&response);
+    cors::share(&mut response);
     log(&response, &request_id);
     let closing =
         framing != Framing::Length(0) && !response.request().extensions().contains::<BodyRead>();

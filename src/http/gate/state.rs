@@ -17,6 +17,7 @@ use crate::budget::Budget;
 use crate::error::Error;
 use crate::http::wire::body_permits::BodyPermits;
 use crate::keyring::Keyring;
+use crate::origin::Origins;
 use crate::permission::Permission;
 use crate::store::Store;
 use crate::token::KeyId;
@@ -42,6 +43,7 @@ pub struct State {
     answers: Budget,
     last_look: LastLook,
     base_path: BasePath,
+    origins: Origins,
     limits: Limits,
 }
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub trusted_proxies: AddressRanges,
     /// What every path begins with.
     pub base_path: BasePath,
+    /// Which pages may call from a browser.
+    pub origins: Origins,
     /// The times that clients are given.
     pub limits: Limits,
 }
@@ -62,6 +66,7 @@ impl State {
         let Settings {
             trusted_proxies,
             base_path,
+            origins,
             limits,
         } = settings;
         Self {
@@ -77,6 +82,7 @@ impl State {
             answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
             last_look: LastLook::default(),
             base_path,
+            origins,
             limits,
         }
     }
@@ -112,6 +118,11 @@ impl State {
     /// What every path begins with.
     pub(crate) fn base_path(&self) -> &BasePath {
         &self.base_path
+    }
+
+    /// Which pages may call from a browser.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     pub(crate) fn limits(&self) -> &Limits {
