@@ -8,11 +8,12 @@ mod serve;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportMode, Restore};
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
-pub use serve::{BackupArguments, LogLevel, Serve};
+pub use serve::{BackupArguments, LogLevel, Serve, TlsArguments};
 
 use crate::base_path::BasePath;
 use crate::token::Token;
@@ -135,6 +136,14 @@ pub struct Healthcheck {
     /// Under which path.
     #[command(flatten)]
     pub base_path: BasePathArgument,
+    /// Ask by TLS, as is done where the server's variable for its certificate is set;
+    /// any certificate will do, since nothing secret is sent
+    #[arg(
+        long,
+        env = "ADDRESSBOOK_TLS_CERT",
+        value_parser = FalseyValueParser::new()
+    )]
+    pub tls: bool,
     /// Ask whether it would read and write, too
     #[arg(long)]
     pub ready: bool,

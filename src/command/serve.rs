@@ -8,9 +8,9 @@ use std::thread::available_parallelism;
 use super::backups::Backups;
 use super::{CommandError, initial_key, reachable};
 use crate::address::AddressRanges;
-use crate::cli::Serve;
+use crate::cli::{Serve, TlsArguments};
 use crate::files;
-use crate::http::{self, Limits, Settings, State};
+use crate::http::{self, Limits, Settings, State, Tls};
 use crate::store::{Operator, ServerLock, Store, locate};
 
 /// Open files that are asked for: two for each connection.
@@ -34,13 +34,15 @@ pub fn serve(
     let base_path = &arguments.base_path.base;
     let proxies = arguments.trusted_proxies.iter().map(String::as_str);
     let trusted_proxies = AddressRanges::parse(proxies.filter(|range| !range.is_empty()))?;
+    let tls = read_tls(&arguments.tls)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let listener = TcpListener::bind(listen_on).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let path = locate(&arguments.database.path)?;
     let lock = ServerLock::take(&path)?;
     let mut operator = Operator::open_or_create(&path, Some(&lock))?;
     if !arguments.no_initial_key && operator.has_no_key()? {
-        let url = format!("http://{}{base_path}", reachable(address));
+        let url = format!("{scheme}://{}{base_path}", reachable(address));
         initial_key::make(&mut operator, &url)?;
     }
     for (open, mode) in files::open_to_others(&path) {
@@ -64,10 +66,10 @@ pub fn serve(
     let state = State::new(Arc::clone(&store), settings);
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
-        writeln!(stdout(), "listening on http://{address}")
+        writeln!(stdout(), "listening on {scheme}://{address}")
     };
     let served = block_on(Box::pin(http::serve(
-        listener, state, workers, files_max, ready,
+        listener, tls, state, workers, files_max, ready,
     )));
     drop(backups);
     store.stop();
@@ -75,6 +77,15 @@ pub fn serve(
     served?;
     log::info!("stopped");
     Ok(())
+}
+
+/// The certificate and its key, where they are named.
+fn read_tls(arguments: &TlsArguments) -> Result<Option<Tls>, CommandError> {
+    match (&arguments.certificate, &arguments.key) {
+        (Some(certificate), Some(key)) => Ok(Some(Tls::read(certificate, key)?)),
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => Err(CommandError::TlsHalf),
+    }
 }
 
 /// The server as a future, for a runtime to run.

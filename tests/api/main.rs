@@ -53,6 +53,7 @@ mod resolve_limits;
 mod resolve_memory;
 mod round_trip;
 mod strangers;
+mod tls;
 mod transfer;
 mod transfer_streams;
 mod update;

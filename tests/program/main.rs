@@ -22,6 +22,7 @@ mod refusal;
 mod retry;
 mod stop;
 mod sweep;
+mod tls;
 mod transfer;
 mod transfer_crash;
 mod upgrade;
