@@ -89,6 +89,11 @@ impl Certificate {
         self.trusting_with(rustls::ALL_VERSIONS)
     }
 
+    /// Speaks TLS on a stream, to whoever has it.
+    pub fn client(&self, stream: TcpStream) -> std::io::Result<TlsClient> {
+        shake_hands(stream, self.trusting())
+    }
+
     pub fn trusting_with(
         &self,
         versions: &[&'static rustls::SupportedProtocolVersion],
@@ -106,18 +111,22 @@ impl Certificate {
 impl Server {
     /// A connection over TLS; its handshake is done, or has failed.
     pub fn connect_tls(&self, config: ClientConfig) -> std::io::Result<TlsClient> {
-        let name = "localhost".try_into().unwrap();
-        let session = ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut client = StreamOwned::new(session, self.connect());
-        client.conn.complete_io(&mut client.sock)?;
-        Ok(client)
+        shake_hands(self.connect(), config)
     }
 }
 
+fn shake_hands(stream: TcpStream, config: ClientConfig) -> std::io::Result<TlsClient> {
+    let name = "localhost".try_into().unwrap();
+    let session = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut client = StreamOwned::new(session, stream);
+    client.conn.complete_io(&mut client.sock)?;
+    Ok(client)
+}
+
 /// Sends the last request of a connection and reads to the end, which TLS has to tell.
+/// A request that is refused before its end need not be taken whole.
 pub fn exchange(client: &mut TlsClient, request: &[u8]) -> String {
-    client.write_all(request).unwrap();
-    client.flush().unwrap();
+    let _ = client.write_all(request).and_then(|()| client.flush());
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     answer
