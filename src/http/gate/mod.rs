@@ -3,6 +3,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod auth;
+mod certificate;
 pub(crate) mod connections;
 mod cors;
 pub(crate) mod framing;

@@ -16,8 +16,10 @@ use rustls::{InconsistentKeys, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
+use super::certificate::not_after;
 use super::transport::Transport;
 use crate::files;
+use crate::moment::Moment;
 
 /// What is spoken inside (RFC 7301). A client that wants something else alone is
 /// refused in the handshake.
@@ -81,20 +83,23 @@ impl Tls {
     /// # Errors
     /// What is wrong with them.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        Ok(Self {
+        let (config, expires) = read_config(certificate, key)?;
+        let read = Self {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            config: RwLock::new(Arc::new(read_config(certificate, key)?)),
-        })
+            config: RwLock::new(Arc::new(config)),
+        };
+        read.announce(expires);
+        Ok(read)
     }
 
     /// Reads both files anew, for connections that come from now on. Where something
     /// is wrong with them, what is used stays.
     pub(crate) fn read_anew(&self) {
         match read_config(&self.certificate, &self.key) {
-            Ok(config) => {
+            Ok((config, expires)) => {
                 *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-                log::info!(path:% = self.certificate.display(); "the certificate was read anew");
+                self.announce(expires);
             }
             Err(error) => log::error!(error:% = error; "the certificate stays as it was"),
         }
@@ -117,6 +122,20 @@ impl Tls {
             .inspect_err(|error| log::debug!(error:% = error; "a TLS handshake failed"))
     }
 
+    /// Tells which certificate is used from now on, and until when it is good.
+    fn announce(&self, expires: Option<Moment>) {
+        let path = self.certificate.display();
+        match expires {
+            Some(expires) if expires < Moment::now() => {
+                log::warn!(path:% = path, expires:% = expires; "the certificate has expired");
+            }
+            Some(expires) => {
+                log::info!(path:% = path, expires:% = expires; "the certificate was read");
+            }
+            None => log::info!(path:% = path; "the certificate was read"),
+        }
+    }
+
     fn config(&self) -> Arc<ServerConfig> {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&config)
@@ -124,8 +143,8 @@ impl Tls {
 }
 
 /// A configuration of its own for each reading, so that no session of an older
-/// certificate is resumed under a new one.
-fn read_config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+/// certificate is resumed under a new one; and when the certificate expires.
+fn read_config(certificate: &Path, key: &Path) -> Result<(ServerConfig, Option<Moment>), TlsError> {
     let unusable = |source| match source {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::KeyOfAnother {
             certificate: certificate.to_owned(),
@@ -138,6 +157,7 @@ fn read_config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError>
         },
     };
     let chain = read_chain(certificate)?;
+    let expires = chain.first().and_then(|first| not_after(first));
     let secret = read_key(key)?;
     for (open, mode) in files::open_to_others(key) {
         log::warn!(path:% = open.display(), mode:% = format_args!("{mode:04o}"); "open to others than its owner");
@@ -149,7 +169,7 @@ fn read_config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError>
         .with_single_cert(chain, secret)
         .map_err(unusable)?;
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    Ok(config)
+    Ok((config, expires))
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
