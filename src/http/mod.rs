@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::{HttpService, KeepAlive, Protocol};
-use actix_server::Server;
+use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
@@ -68,10 +68,8 @@ pub async fn serve(
     ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     // First of all: a signal that comes early stops the server gracefully, too.
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let terminate = signal(SignalKind::terminate())?;
+    let interrupt = signal(SignalKind::interrupt())?;
     let tls = tls.map(Arc::new);
     actix_web::rt::spawn(read_anew(signal(SignalKind::hangup())?, tls.clone()));
     let state = web::Data::new(state);
@@ -118,15 +116,7 @@ pub async fn serve(
         .and_then(http)
     })?;
     let mut server = server.run();
-    let handle = server.handle();
-    actix_web::rt::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        log::info!("stopping");
-        handle.stop(true).await;
-    });
+    actix_web::rt::spawn(stop(server.handle(), terminate, interrupt));
     // The first poll starts the workers, before anybody is told that they listen.
     let started = |context: &mut Context<'_>| Poll::Ready(Pin::new(&mut server).poll(context));
     if let Poll::Ready(ended) = future::poll_fn(started).await {
@@ -134,6 +124,16 @@ pub async fn serve(
     }
     ready()?;
     server.await
+}
+
+/// Stops a server at either of two signals.
+async fn stop(server: ServerHandle, mut terminate: Signal, mut interrupt: Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    log::info!("stopping");
+    server.stop(true).await;
 }
 
 /// The gate of a connection that was taken in, behind its handshake where there is TLS.
