@@ -142,6 +142,22 @@ fn files_pass_whole_in_both_directions() {
 }
 
 #[test]
+fn a_refusal_is_read_although_its_body_is_on_the_way() {
+    let certificate = Certificate::new();
+    let server = certificate.server(&[]);
+    let body = "x".repeat(300_000);
+    let import = format!(
+        "POST /contacts/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer none\r\nContent-Type: text/csv\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut client = server.connect_tls(certificate.trusting()).unwrap();
+    client.write_all(import.as_bytes()).unwrap();
+    let refused = read_to(&mut client, "}}");
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    assert!(refused.contains("connection: close"), "{refused}");
+}
+
+#[test]
 fn a_handshake_that_stalls_is_ended_in_its_time() {
     let certificate = Certificate::new();
     // Half a second of it is less than true: actix-http reads the clock that often.
