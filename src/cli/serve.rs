@@ -39,7 +39,7 @@ pub struct Serve {
     )]
     pub trusted_proxies: Vec<String>,
     /// Origins of pages that may call from a browser, such as
-    /// https://app.example.org; separated by commas, or once for each
+    /// `https://app.example.org`; separated by commas, or once for each
     #[arg(
         long = "cors-origin",
         value_name = "ORIGIN",
