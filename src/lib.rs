@@ -11,6 +11,7 @@ pub mod invalid;
 pub mod json;
 
 pub mod address;
+pub mod base_path;
 pub mod bucket;
 pub mod budget;
 pub mod bulk;
@@ -27,6 +28,7 @@ pub mod meta;
 pub mod moment;
 pub mod msisdn;
 pub mod optout;
+pub mod origin;
 pub mod permission;
 pub mod resolve;
 pub mod selection;

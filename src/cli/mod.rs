@@ -16,10 +16,11 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportMode, Restore};
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
-pub use serve::{BackupArguments, LogFormat, LogLevel, Serve};
+pub use serve::{BackupArguments, LogFormat, LogLevel, Serve, TlsArguments};
 use settings::Layer;
 pub use settings::{Setting, SettingsError};
 
+use crate::base_path::BasePath;
 use crate::store;
 use crate::token::Token;
 
@@ -140,7 +141,7 @@ fn version() -> &'static str {
 }
 
 /// What this program can that another build of it might not.
-const FEATURES: &[&str] = &["sqlite"];
+const FEATURES: &[&str] = &["sqlite", "tls"];
 
 /// Which file is the address book.
 #[derive(Debug, Args)]
@@ -169,6 +170,20 @@ pub struct ListenArgument {
     pub address: SocketAddr,
 }
 
+/// Under which path the server stands.
+#[derive(Debug, Args)]
+pub struct BasePathArgument {
+    /// What every path begins with, such as /book
+    #[arg(
+        long = "base-path",
+        value_name = "PATH",
+        env = "ADDRESSBOOK_BASE_PATH",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub base: BasePath,
+}
+
 /// Reads an address, or looks a name up; of several addresses, the first of version 4.
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let found: Vec<SocketAddr> = match text.to_socket_addrs() {
@@ -190,6 +205,13 @@ pub struct Healthcheck {
     /// Where the server listens; 0.0.0.0 and :: are asked on loopback.
     #[command(flatten)]
     pub listen: ListenArgument,
+    /// Under which path.
+    #[command(flatten)]
+    pub base_path: BasePathArgument,
+    /// Ask by TLS, as is done where the server is given a certificate; any will do,
+    /// since nothing secret is sent
+    #[arg(long = "tls-cert", value_name = "FILE", env = "ADDRESSBOOK_TLS_CERT")]
+    pub tls_certificate: Option<PathBuf>,
     /// Ask whether it would read and write, too
     #[arg(long)]
     pub ready: bool,

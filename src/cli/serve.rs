@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::builder::{FalseyValueParser, RangedI64ValueParser};
 use clap::{Args, ValueEnum};
 
-use super::{DatabaseArgument, ListenArgument};
+use super::{BasePathArgument, DatabaseArgument, ListenArgument};
 use crate::address::AddressRanges;
 use crate::http::ChangedLimit;
+use crate::origin::Origins;
 
 /// `serve`
 #[derive(Debug, Args)]
@@ -19,6 +20,12 @@ pub struct Serve {
     /// Which address.
     #[command(flatten)]
     pub listen: ListenArgument,
+    /// Which path.
+    #[command(flatten)]
+    pub base_path: BasePathArgument,
+    /// Whether it speaks TLS.
+    #[command(flatten)]
+    pub tls: TlsArguments,
     /// Make no key where there is none; otherwise one with every permission is
     /// written to `initial-api-key` beside the database
     #[arg(long, env = "ADDRESSBOOK_NO_INITIAL_KEY", value_parser = FalseyValueParser::new())]
@@ -42,6 +49,14 @@ pub struct Serve {
         value_parser = address_range
     )]
     pub trusted_proxies: Vec<String>,
+    /// Origins of pages that may call from a browser, such as
+    /// `https://app.example.org`; separated by commas, or once for each
+    #[arg(
+        long = "cors-origin",
+        value_name = "ORIGIN",
+        env = "ADDRESSBOOK_CORS_ORIGINS"
+    )]
+    pub origins: Vec<Origins>,
     /// Backups.
     #[command(flatten)]
     pub backups: BackupArguments,
@@ -67,6 +82,28 @@ pub struct Serve {
     /// Another limit, for tests alone: they need not wait as long as a client may
     #[arg(long = "limit", value_name = "NAME=DURATION", hide = true)]
     pub limits: Vec<ChangedLimit>,
+}
+
+/// TLS; without it the server speaks plain HTTP.
+#[derive(Debug, Args)]
+pub struct TlsArguments {
+    /// Speak TLS, with the certificate in this PEM file and those between it and its
+    /// root behind it; read anew on SIGHUP
+    #[arg(
+        id = "tls_certificate",
+        long = "tls-cert",
+        value_name = "FILE",
+        env = "ADDRESSBOOK_TLS_CERT"
+    )]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(
+        id = "tls_key",
+        long = "tls-key",
+        value_name = "FILE",
+        env = "ADDRESSBOOK_TLS_KEY"
+    )]
+    pub key: Option<PathBuf>,
 }
 
 /// Backups that the server makes by itself.

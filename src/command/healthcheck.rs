@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::{CommandError, reachable};
+use super::{CommandError, any_certificate, reachable};
 use crate::cli::Healthcheck;
 
 /// How long connecting, and each read and write, may take.
@@ -24,7 +24,9 @@ pub fn healthcheck(arguments: &Healthcheck) -> Result<(), CommandError> {
     } else {
         "/healthz"
     };
-    let answer = ask(address, path).map_err(|error| unhealthy(error.to_string()))?;
+    let path = format!("{}{path}", arguments.base_path.base);
+    let answer = ask(address, &path, arguments.tls_certificate.is_some())
+        .map_err(|error| unhealthy(error.to_string()))?;
     if !answer.starts_with("HTTP/1.1 200 ") {
         let status = answer.lines().next().unwrap_or("an empty answer");
         return Err(unhealthy(format!("it answers {status:?}")));
@@ -32,14 +34,19 @@ pub fn healthcheck(arguments: &Healthcheck) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, WAIT_MAX)?;
+fn ask(address: SocketAddr, path: &str, tls: bool) -> io::Result<String> {
+    let stream = TcpStream::connect_timeout(&address, WAIT_MAX)?;
     stream.set_read_timeout(Some(WAIT_MAX))?;
     stream.set_write_timeout(Some(WAIT_MAX))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    match tls {
+        true => exchange(any_certificate::speak(stream, address)?, &request),
+        false => exchange(stream, &request),
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<String> {
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
     Ok(answer)

@@ -3,11 +3,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write, stderr};
-use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{CommandError, reachable};
+use super::CommandError;
 use crate::address::AddressRanges;
 use crate::error::Error;
 use crate::files;
@@ -22,8 +21,8 @@ const TOKEN_BEGIN: &[u8] = b"abk_";
 const FILE_BYTES_READ: u64 = 128;
 
 /// Makes a key with every permission and leaves it in a file: no log, terminal
-/// or process list ever shows it.
-pub(super) fn make(operator: &mut Operator, address: SocketAddr) -> Result<(), CommandError> {
+/// or process list ever shows it. The server will be found at `url`.
+pub(super) fn make(operator: &mut Operator, url: &str) -> Result<(), CommandError> {
     let path = operator.path().with_file_name(INITIAL_KEY_FILE);
     let failed = |source| key_file_error(&path, source);
     let secret = match left_behind(&path, operator.path())? {
@@ -45,7 +44,7 @@ pub(super) fn make(operator: &mut Operator, address: SocketAddr) -> Result<(), C
         }
     };
     match operator.create_first_key(&secret, &terms()?) {
-        Ok(true) => announce(&path, address),
+        Ok(true) => announce(&path, url),
         Err(Error::OutcomeUnknown) => Err(Error::OutcomeUnknown.into()),
         // Nothing was stored, or another process was quicker: ours is not needed.
         made => {
@@ -130,14 +129,13 @@ fn key_file_error(path: &Path, source: io::Error) -> CommandError {
     }
 }
 
-fn announce(path: &Path, address: SocketAddr) -> Result<(), CommandError> {
+fn announce(path: &Path, url: &str) -> Result<(), CommandError> {
     let shown = path.display();
     let quoted = path.to_string_lossy().replace('\'', r"'\''");
-    let address = reachable(address);
     writeln!(
         stderr(),
         "The first API key, with every permission, is in {shown}. Try it:\n\n  \
-         curl 'http://{address}/contacts' \\\n    \
+         curl '{url}/contacts' \\\n    \
          --header 'Content-Type: application/json' \\\n    \
          --header \"Authorization: Bearer $(cat '{quoted}')\" \\\n    \
          --data '{{\"alias\": \"john\", \"msisdn\": \"4479000000001\", \"meta\": {{\"NAME\": \"John\"}}}}'\n"

@@ -1,5 +1,6 @@
 //! What the verbs of the command line do. A server's requests never come here.
 
+mod any_certificate;
 mod backups;
 mod config;
 mod healthcheck;
@@ -24,6 +25,7 @@ pub use transfer::{export, import};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::http::TlsError;
 use crate::invalid::Invalid;
 use crate::store::{OpenError, Operator, RestoreError, ShelfError, locate};
 
@@ -93,6 +95,12 @@ pub enum CommandError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// A certificate without its key, or the other way round.
+    #[error("--tls-cert and --tls-key belong together, name both")]
+    TlsHalf,
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The first key's file is there, and the first key is not.
     #[error(
         "{0} exists, but the address book has no key: move it away, or start with --no-initial-key"
@@ -168,6 +176,8 @@ impl CommandError {
             | Self::File { .. }
             | Self::ImportEnded { .. }
             | Self::Listen { .. }
+            | Self::TlsHalf
+            | Self::Tls(..)
             | Self::InitialKeyFileExists(..)
             | Self::InitialKeyFile { .. }
             | Self::Unhealthy { .. }

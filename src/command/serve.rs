@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::backups::Backups;
-use super::{CommandError, initial_key};
+use super::{CommandError, initial_key, reachable};
 use crate::address::AddressRanges;
-use crate::cli::{BackupArguments, Serve};
+use crate::cli::{BackupArguments, Serve, TlsArguments};
 use crate::files;
-use crate::http::{self, Limits, State};
+use crate::http::{self, Limits, Settings, State, Tls};
 use crate::store::{Operator, ServerLock, Shelf, Store, locate};
 
 /// Open files that are asked for: two for each connection.
@@ -31,17 +31,21 @@ pub fn serve(
         address: listen_on,
         source,
     };
+    let base_path = &arguments.base_path.base;
     let proxies = arguments.trusted_proxies.iter().map(String::as_str);
     let trusted_proxies = AddressRanges::parse(proxies.filter(|range| !range.is_empty()))?;
+    let tls = read_tls(&arguments.tls)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let listener = TcpListener::bind(listen_on).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let path = locate(&arguments.database.path)?;
     let lock = ServerLock::take(&path)?;
     let mut operator = Operator::open_or_create(&path, Some(&lock))?;
     if !arguments.no_initial_key && operator.has_no_key()? {
+        let url = format!("{scheme}://{}{base_path}", reachable(address));
         match &arguments.initial_key_file {
             Some(file) => initial_key::take(&mut operator, file)?,
-            None => initial_key::make(&mut operator, address)?,
+            None => initial_key::make(&mut operator, &url)?,
         }
     }
     for (open, mode) in files::open_to_others(&path) {
@@ -60,19 +64,21 @@ pub fn serve(
         .clone()
         .map(|shelf| Backups::start(shelf, Arc::clone(&store), arguments.backups.every))
         .transpose()?;
-    let limits = Limits::with(&arguments.limits);
-    let state = State::new(
-        Arc::clone(&store),
+    let settings = Settings {
         trusted_proxies,
-        limits,
-        arguments.log_addresses,
-    );
+        base_path: base_path.clone(),
+        origins: arguments.origins.iter().cloned().collect(),
+        limits: Limits::with(&arguments.limits),
+        logs_addresses: arguments.log_addresses,
+        shelf,
+    };
+    let state = State::new(Arc::clone(&store), settings);
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
-        writeln!(stdout(), "listening on http://{address}")
+        writeln!(stdout(), "listening on {scheme}://{address}")
     };
     let served = block_on(Box::pin(http::serve(
-        listener, state, workers, files_max, ready,
+        listener, tls, state, workers, files_max, ready,
     )));
     drop(backups);
     store.stop();
@@ -88,6 +94,15 @@ fn open_shelf(arguments: &BackupArguments) -> Result<Option<Arc<Shelf>>, Command
     let keep = arguments.keep as usize;
     let shelf = directory.map(|directory| Shelf::open(directory, keep));
     Ok(shelf.transpose()?.map(Arc::new))
+}
+
+/// The certificate and its key, where they are named.
+fn read_tls(arguments: &TlsArguments) -> Result<Option<Tls>, CommandError> {
+    match (&arguments.certificate, &arguments.key) {
+        (Some(certificate), Some(key)) => Ok(Some(Tls::read(certificate, key)?)),
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => Err(CommandError::TlsHalf),
+    }
 }
 
 /// The server as a future, for a runtime to run.

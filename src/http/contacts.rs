@@ -7,7 +7,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::value::RawValue;
 
 use super::gate::auth::{
-    Allowed, CreateContacts, DeleteContacts, PutContacts, ReadContacts, ReadGroups, UpdateContacts,
+    Allowed, CreateContacts, DeleteContacts, Need, PutContacts, ReadContacts, ReadGroups,
+    UpdateContacts,
 };
 use super::wire::body::JsonBody;
 use super::wire::condition::{condition, etag, names_version};
@@ -15,6 +16,7 @@ use super::wire::envelope::{self, Refusal};
 use super::wire::idempotency::{once, replay, stored_response};
 use super::wire::record::{write_contact, write_full_contact};
 use super::wire::segment::Segment;
+use crate::base_path::BasePath;
 use crate::bulk::BulkMode;
 use crate::change::{ContactChange, MetaChange, Outcome, Version};
 use crate::contact::{Alias, ContactId, ContactKey, FullContact, Msisdn, NewContact};
@@ -39,13 +41,10 @@ pub(super) async fn create(
 ) -> Answer {
     let contact = parse_contact(body.fields(FIELDS)?, BulkMode::Create)?;
     let store = allowed.store();
-    let may_read = allowed.widened::<ReadContacts>().is_ok();
+    let base = told(&allowed);
     let Some(once) = once(request.headers(), "create", body.bytes())? else {
         let stored = store.create_contact(allowed.grant(), contact).await;
-        return stored.map_or_else(
-            |error| refused(error, may_read),
-            |stored| Ok(record(&stored)),
-        );
+        return stored.map_or_else(|error| refused(error, base), |stored| Ok(record(&stored)));
     };
     let holder = Arc::new(OnceLock::new());
     let told = Arc::clone(&holder);
@@ -57,26 +56,32 @@ pub(super) async fn create(
     };
     let answer = store.create_contact_once(allowed.grant(), once, contact, render);
     let answer = replay(answer.await?);
-    match holder.get() {
-        Some(holder) if may_read => with_link(answer, *holder),
+    match (holder.get(), base) {
+        (Some(holder), Some(base)) => with_link(answer, *holder, base),
         _ => Ok(answer),
     }
 }
 
-/// Where another contact has the alias, says which, to a key that may read it (RFC 8288).
-fn refused(error: Error, may_read: bool) -> Answer {
+/// What the path of a contact begins with, where the key may be told that there is one.
+fn told<N: Need>(allowed: &Allowed<N>) -> Option<&BasePath> {
+    let may_read = allowed.widened::<ReadContacts>().is_ok();
+    may_read.then(|| allowed.base_path())
+}
+
+/// Where another contact has the alias, says which (RFC 8288), to a key that is [`told`].
+fn refused(error: Error, told: Option<&BasePath>) -> Answer {
     let Error::AliasTaken(holder) = error else {
         return Err(error.into());
     };
     let answer = Refusal::from(error).answer();
-    match may_read {
-        true => with_link(answer, holder),
-        false => Ok(answer),
+    match told {
+        Some(base) => with_link(answer, holder, base),
+        None => Ok(answer),
     }
 }
 
-fn with_link(mut answer: HttpResponse, contact: ContactId) -> Answer {
-    let link = format!("</addressbook/contacts/{contact}>; rel=\"item\"");
+fn with_link(mut answer: HttpResponse, contact: ContactId, base: &BasePath) -> Answer {
+    let link = format!("<{base}/addressbook/contacts/{contact}>; rel=\"item\"");
     let link = HeaderValue::try_from(link).map_err(|_| Error::Internal)?;
     answer.headers_mut().insert(LINK, link);
     Ok(answer)
@@ -129,7 +134,7 @@ pub(super) async fn update(
     })?;
     match change_contact(&allowed, &id, &request, change).await {
         Ok((full, _)) => Ok(with_etag(&full, record(&full))),
-        Err(error) => refused(error, allowed.widened::<ReadContacts>().is_ok()),
+        Err(error) => refused(error, told(&allowed)),
     }
 }
 
@@ -144,7 +149,7 @@ pub(super) async fn patch(
     })?;
     match change_contact(&allowed, &id, &request, change).await {
         Ok((full, outcome)) => Ok(changed(&full, outcome)),
-        Err(error) => refused(error, allowed.widened::<ReadContacts>().is_ok()),
+        Err(error) => refused(error, told(&allowed)),
     }
 }
 

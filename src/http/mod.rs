@@ -24,21 +24,24 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_http::{HttpService, KeepAlive, Protocol};
-use actix_server::Server;
+use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
-use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::{App, web};
 
-use gate::connections::Connections;
+use gate::connections::{Connection, Connections};
 pub use gate::limits::{ChangedLimit, Limits};
 use gate::observe;
-pub use gate::state::State;
+pub use gate::state::{Settings, State};
 use gate::stream::GatedStream;
+pub use gate::tls::{Tls, TlsError};
+use gate::transport::Transport;
 pub use routes::{CALLS, Call};
 use wire::envelope;
 
@@ -50,26 +53,25 @@ const FILES_RESERVED: u64 = 256;
 /// Files that a connection takes: its socket, and a second handle on it.
 const FILES_OF_CONNECTION: u64 = 2;
 
-/// Serves the address book on `listener` with `workers` threads, in a process that
-/// may have `files_max` files open, until SIGTERM or SIGINT; says by `ready` when both are heard. Then finishes what is running
-/// within its limit.
+/// Serves the address book on `listener`, by TLS where there is one, with `workers`
+/// threads, in a process that may have `files_max` files open, until SIGTERM or SIGINT;
+/// says by `ready` when both are heard. Then finishes what is running within its limit.
 ///
 /// # Errors
 /// What the operating system says of the socket or of the signal handlers.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     state: State,
     workers: usize,
     files_max: u64,
     ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     // First of all: a signal that comes early stops the server gracefully, too.
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    // A terminal that is closed is nothing to end by.
-    let _hangup = signal(SignalKind::hangup())?;
+    let terminate = signal(SignalKind::terminate())?;
+    let interrupt = signal(SignalKind::interrupt())?;
+    let tls = tls.map(Arc::new);
+    actix_web::rt::spawn(read_anew(signal(SignalKind::hangup())?, tls.clone()));
     let state = web::Data::new(state);
     let limits = *state.limits();
     let of_worker = connections_max(files_max, workers);
@@ -86,11 +88,11 @@ pub async fn serve(
         let app = App::new()
             .app_data(state.clone())
             .wrap(from_fn(observe::observe))
-            .configure(routes::configure)
+            .configure(|app| routes::configure(app, state.base_path()))
             .default_service(web::to(envelope::no_such_path));
         let app = app.into_factory().map_err(|error| error.error_response());
         let (stopping, connections) = (stopping.clone(), Arc::clone(&connections));
-        let state = state.clone();
+        let (state, tls) = (state.clone(), tls.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -107,25 +109,14 @@ pub async fn serve(
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            let connection = connections.enter(&stream, state.address_of(peer));
-            let stream = connection.map(|connection| GatedStream::new(stream, connection));
-            // Without one, the stream is closed.
-            let refused = || io::Error::from(io::ErrorKind::ConnectionRefused).into();
-            let stream = stream.map(|stream| (stream, Protocol::Http1, peer));
-            future::ready(stream.ok_or_else(refused))
+            let connection = connections.enter(&stream, state.address_of(peer), tls.is_some());
+            let gated = gated(stream, connection, tls.clone(), limits.head_wait);
+            async move { Ok((gated.await?, Protocol::Http1, peer)) }
         })
         .and_then(http)
     })?;
     let mut server = server.run();
-    let handle = server.handle();
-    actix_web::rt::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        log::info!("stopping");
-        handle.stop(true).await;
-    });
+    actix_web::rt::spawn(stop(server.handle(), terminate, interrupt));
     // The first poll starts the workers, before anybody is told that they listen.
     let started = |context: &mut Context<'_>| Poll::Ready(Pin::new(&mut server).poll(context));
     if let Poll::Ready(ended) = future::poll_fn(started).await {
@@ -133,6 +124,46 @@ pub async fn serve(
     }
     ready()?;
     server.await
+}
+
+/// Stops a server at either of two signals.
+async fn stop(server: ServerHandle, mut terminate: Signal, mut interrupt: Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    log::info!("stopping");
+    server.stop(true).await;
+}
+
+/// The gate of a connection that was taken in, behind its handshake where there is TLS.
+///
+/// # Errors
+/// `ConnectionRefused` where it was not; those of the handshake. The stream is closed.
+async fn gated(
+    stream: TcpStream,
+    connection: Option<Rc<Connection>>,
+    tls: Option<Arc<Tls>>,
+    handshake_wait: Duration,
+) -> io::Result<GatedStream> {
+    let connection = connection.ok_or(io::ErrorKind::ConnectionRefused)?;
+    let transport = match tls {
+        None => Transport::Plain(stream),
+        // Boxed, so that a plain connection does not carry the room for it.
+        Some(tls) => Box::pin(async move { tls.handshake(stream, handshake_wait).await }).await?,
+    };
+    Ok(GatedStream::new(transport, connection))
+}
+
+/// Has the certificate read anew whenever somebody asks for it by SIGHUP. A terminal
+/// that is closed is nothing to end by.
+async fn read_anew(mut hangup: Signal, tls: Option<Arc<Tls>>) {
+    while hangup.recv().await.is_some() {
+        if let Some(tls) = tls.clone() {
+            // It waits for the disk.
+            let _ = web::block(move || tls.read_anew()).await;
+        }
+    }
 }
 
 /// Connections of each worker: together they leave the reserve alone.

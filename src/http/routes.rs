@@ -18,6 +18,7 @@ use super::gate::metrics::CallOf;
 use super::gate::observe;
 use super::wire::envelope::Refusal;
 use super::{audit, bulk, contacts, groups, keys, lists, members, ops, optouts, resolve, transfer};
+use crate::base_path::BasePath;
 use crate::permission::Permission;
 
 /// What every path of contacts begins with, and what it is served under as well:
@@ -103,8 +104,8 @@ routes! {
 /// Makes the route of a row of the table.
 type MakeRoute = fn(usize) -> Route;
 
-/// Adds the whole table to a worker's application.
-pub(super) fn configure(app: &mut ServiceConfig) {
+/// Adds the whole table to a worker's application, each path behind `base`.
+pub(super) fn configure(app: &mut ServiceConfig, base: &BasePath) {
     for contacts in [CONTACTS, CONTACTS_SHORT] {
         let mut routes = routes().into_iter().enumerate().peekable();
         while let Some((row, (method, path, route))) = routes.next() {
@@ -115,8 +116,10 @@ pub(super) fn configure(app: &mut ServiceConfig) {
                 calls.push((method, route(row)));
             }
             match path.strip_prefix(CONTACTS) {
-                Some(rest) => app.service(at(&format!("{contacts}{rest}"), path, calls)),
-                None if contacts == CONTACTS => app.service(at(path, path, calls)),
+                Some(rest) => app.service(at(&format!("{base}{contacts}{rest}"), path, calls)),
+                None if contacts == CONTACTS => {
+                    app.service(at(&format!("{base}{path}"), path, calls))
+                }
                 None => app,
             };
         }

@@ -155,7 +155,7 @@ fn an_answer_that_nobody_reads_does_not_hold_its_connection() {
 
 /// A server that may have 400 files open: 72 connections, of which an address has 9
 /// once 36 are open.
-fn with_few_files(more: &[&str]) -> (tempfile::TempDir, Server) {
+pub(crate) fn with_few_files(more: &[&str]) -> (tempfile::TempDir, Server) {
     let directory = tempfile::tempdir().unwrap();
     let mut limited = std::process::Command::new("sh");
     let limit = "ulimit -n 400 && exec \"$0\" \"$@\"";

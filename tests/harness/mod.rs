@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 use tempfile::{NamedTempFile, TempDir};
 
 mod call;
+mod tls;
 
 pub use call::{Call, Reply, agent, redact, redact_everywhere};
+pub use tls::{Certificate, TlsClient, exchange};
 
 /// How long a test waits for anything before it fails.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -166,7 +168,9 @@ impl Server {
             .unwrap();
         let address = first_line
             .trim_end()
-            .strip_prefix("listening on http://")
+            .strip_prefix("listening on http")
+            .map(|rest| rest.strip_prefix('s').unwrap_or(rest))
+            .and_then(|rest| rest.strip_prefix("://"))
             .unwrap_or_else(|| panic!("no address in {first_line:?}"))
             .parse()
             .unwrap();

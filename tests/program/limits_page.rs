@@ -10,7 +10,16 @@ use std::time::Duration;
 const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     ("http/wire/body:TYPE_SHOWN_CHARACTERS_MAX", "cuts a message"),
     ("http/wire/envelope:PATH_SHOWN_BYTES_MAX", "cuts a message"),
+    ("store/sqlite/figures:FIGURES_MAX", "the server's own"),
+    (
+        "store/sqlite/figures:KEY_EXPIRIES_MAX",
+        "cuts what /metrics tells",
+    ),
     ("cli/settings:MISSPELT_LETTERS_MAX", "of a typing error"),
+    (
+        "base_path:BASE_PATH_CHARACTERS_MAX",
+        "told by docs/configuration.md",
+    ),
     ("store/sqlite/readers:BACKUPS_MAX", "the server's own"),
     (
         "cli/serve:BACKUPS_KEPT_MAX",

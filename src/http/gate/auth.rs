@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::admission::{Admitted, RateUse, whole_seconds};
 use super::state::State;
+use crate::base_path::BasePath;
 use crate::error::Error;
 use crate::http::wire::counted::CountedJson;
 use crate::http::wire::envelope::{Refusal, refused_permission};
@@ -198,6 +199,11 @@ impl<N> Allowed<N> {
     /// Begins an answer that counts what it holds, behind `json`.
     pub(crate) fn count_from(&self, json: Vec<u8>) -> CountedJson {
         CountedJson::new(json, self.state.answers(), self.grant.key())
+    }
+
+    /// What every path of this server begins with.
+    pub(crate) fn base_path(&self) -> &BasePath {
+        self.state.base_path()
     }
 
     /// Where new secrets are made.

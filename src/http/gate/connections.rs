@@ -31,7 +31,7 @@ const ONCE_A_MINUTE: Rate = Rate {
     per_minute: 1,
 };
 /// The interim answer to `Expect: 100-continue`.
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Stands for: a request is running, which has limits of its own.
 const NEVER: u64 = u64::MAX;
 
@@ -57,6 +57,8 @@ struct Deadline {
 pub(crate) struct Connection {
     /// None where the system has no second handle to give.
     deadline: Option<Arc<Deadline>>,
+    /// What is written past its stream would break it.
+    is_encrypted: bool,
     limits: Limits,
     gate: RefCell<Gate>,
     /// Of a trusted proxy: where the requests that it forwards are counted.
@@ -70,6 +72,8 @@ struct Gate {
     is_last: bool,
     /// The client waits for a `100 Continue`.
     expects_continue: bool,
+    /// It is to be sent by the connection's stream.
+    owes_continue: bool,
     /// Who waits until more may pass.
     reader: Option<Waker>,
 }
@@ -86,11 +90,13 @@ impl Connections {
     }
 
     /// Takes in a connection that was accepted from `address`, or from a trusted
-    /// proxy; none where the address has its share.
+    /// proxy; none where the address has its share. What is encrypted takes its
+    /// handshake as a connection already.
     pub(crate) fn enter(
         &self,
         stream: &rt::net::TcpStream,
         address: Option<IpAddr>,
+        is_encrypted: bool,
     ) -> Option<Rc<Connection>> {
         let place = self.shares.connection(address);
         if place.is_none() && self.warnings.take((), ONCE_A_MINUTE, Moment::now()).taken {
@@ -108,6 +114,7 @@ impl Connections {
         });
         let connection = Connection {
             deadline,
+            is_encrypted,
             limits: self.limits,
             forwarded: address.is_none().then(|| Arc::clone(&self.shares)),
             _place: place,
@@ -115,6 +122,7 @@ impl Connections {
                 phase: Phase::Head(Head::default()),
                 is_last: false,
                 expects_continue: false,
+                owes_continue: false,
                 reader: None,
             }),
         };
@@ -200,11 +208,22 @@ impl Connection {
             return;
         };
         let expected = mem::take(&mut connection.gate.borrow_mut().expects_continue);
-        if let (true, Some(deadline)) = (expected, &connection.deadline) {
+        if expected && connection.is_encrypted {
+            connection.gate.borrow_mut().owes_continue = true;
+            connection.wake_reader();
+            if let Some(deadline) = &connection.deadline {
+                deadline.wake();
+            }
+        } else if let (true, Some(deadline)) = (expected, &connection.deadline) {
             // Nothing else is being written: the answer before this request was
             // taken. Where it does not go out, the client sends its body at last.
             let _ = (&deadline.socket).write(CONTINUE);
         }
+    }
+
+    /// Whether a `100 Continue` is to be sent by the connection's stream, once.
+    pub(super) fn takes_continue(&self) -> bool {
+        mem::take(&mut self.gate.borrow_mut().owes_continue)
     }
 
     /// Counts a request by the `client` that a trusted proxy names; what comes from

@@ -36,7 +36,7 @@ macro_rules! limits {
 limits! {
     /// How long an idle connection is kept.
     keep_alive: 15_000,
-    /// How long a head may take to arrive, from its first byte.
+    /// How long a head may take to arrive, from its first byte, and a TLS handshake before.
     head_wait: 5_000,
     /// From an answer to the end of the next head: what keep-alive grants and the
     /// time for a head.

@@ -1,9 +1,11 @@
-//! What every request passes, in this order: the connection's clock, the
+//! What every request passes, in this order: the connection's clock (behind its handshake, where there is TLS), the
 //! observer around everything, the check of the key, the permission.
 
 pub(crate) mod admission;
 pub(crate) mod auth;
+mod certificate;
 pub(crate) mod connections;
+mod cors;
 mod figures;
 pub(crate) mod framing;
 pub(crate) mod limits;
@@ -15,3 +17,5 @@ mod shares;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod timed_body;
+pub(crate) mod tls;
+pub(crate) mod transport;

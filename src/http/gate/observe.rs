@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::admission::{Admitted, KeyWatch};
 use super::connections::Connection;
+use super::cors;
 use super::framing::{Chunks, Framing};
 use super::metrics::{CallOf, UNMATCHED};
 use super::shares::Place;
@@ -71,6 +72,7 @@ pub(crate) async fn observe(
         }
     };
     let watch = watch(&response);
+    cors::share(&mut response);
     finish(&response, &request_id, begun.elapsed());
     let closing =
         framing != Framing::Length(0) && !response.request().extensions().contains::<BodyRead>();

@@ -12,13 +12,15 @@ use super::limits::Limits;
 use super::metrics::{Metrics, Rest};
 use super::readiness::{Checks, LastLook};
 use crate::address::AddressRanges;
+use crate::base_path::BasePath;
 use crate::bucket::Buckets;
 use crate::budget::Budget;
 use crate::error::Error;
 use crate::http::wire::body_permits::BodyPermits;
 use crate::keyring::Keyring;
+use crate::origin::Origins;
 use crate::permission::Permission;
-use crate::store::Store;
+use crate::store::{Shelf, Store};
 use crate::token::KeyId;
 
 /// Addresses, keys, and pairs of key and permission that are remembered.
@@ -45,19 +47,40 @@ pub struct State {
     answers: Budget,
     last_look: LastLook,
     last_figures: LastFigures,
+    base_path: BasePath,
+    origins: Origins,
+    shelf: Option<Arc<Shelf>>,
     limits: Limits,
 }
 
+/// What is set by whoever starts a server.
+#[derive(Default)]
+pub struct Settings {
+    /// From whom alone `X-Forwarded-For` is believed.
+    pub trusted_proxies: AddressRanges,
+    /// What every path begins with.
+    pub base_path: BasePath,
+    /// Which pages may call from a browser.
+    pub origins: Origins,
+    /// The times that clients are given.
+    pub limits: Limits,
+    /// Whether the log has the addresses of clients.
+    pub logs_addresses: bool,
+    /// Where backups are made.
+    pub shelf: Option<Arc<Shelf>>,
+}
+
 impl State {
-    /// The state of a server of `store`, which believes `X-Forwarded-For` from
-    /// `trusted_proxies` alone, gives clients the time of `limits`, and has their addresses
-    /// in its log where it `logs_addresses`.
-    pub fn new(
-        store: Arc<Store>,
-        trusted_proxies: AddressRanges,
-        limits: Limits,
-        logs_addresses: bool,
-    ) -> Self {
+    /// The state of a server of `store`.
+    pub fn new(store: Arc<Store>, settings: Settings) -> Self {
+        let Settings {
+            trusted_proxies,
+            base_path,
+            origins,
+            limits,
+            logs_addresses,
+            shelf,
+        } = settings;
         Self {
             store,
             keyring: Keyring::default(),
@@ -73,6 +96,9 @@ impl State {
             answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
             last_look: LastLook::default(),
             last_figures: LastFigures::default(),
+            base_path,
+            origins,
+            shelf,
             limits,
         }
     }
@@ -105,7 +131,10 @@ impl State {
             figures,
             measures: self.store.measures(),
             damage: self.store.damage(),
-            last_backup_s: None,
+            last_backup_s: self
+                .shelf()
+                .and_then(Shelf::last_on)
+                .map(|last| last.millis() / 1000),
         });
         self.metrics.to_text(rest).map_err(|_| Error::Internal)
     }
@@ -113,6 +142,21 @@ impl State {
     /// Whether the server is ready, by each of its checks.
     pub(crate) async fn checks(&self) -> Checks {
         self.last_look.checks(&self.store).await
+    }
+
+    /// Where backups are made, where they are.
+    pub(crate) fn shelf(&self) -> Option<&Shelf> {
+        self.shelf.as_deref()
+    }
+
+    /// What every path begins with.
+    pub(crate) fn base_path(&self) -> &BasePath {
+        &self.base_path
+    }
+
+    /// Which pages may call from a browser.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     pub(crate) fn limits(&self) -> &Limits {

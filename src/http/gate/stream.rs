@@ -8,11 +8,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connections::Connection;
+use super::connections::{CONTINUE, Connection};
 use super::framing::{Framing, Phase};
+use super::transport::Transport;
 
 /// Bytes that are read at once while a head is looked for; what is behind the
 /// head waits, and nothing more is read until then.
@@ -25,7 +25,7 @@ thread_local! {
 
 /// A connection's stream, read through its gate.
 pub(crate) struct GatedStream {
-    stream: TcpStream,
+    stream: Transport,
     connection: Rc<Connection>,
     /// What was read and may not pass yet.
     ahead: Vec<u8>,
@@ -36,7 +36,7 @@ pub(crate) struct GatedStream {
 }
 
 impl GatedStream {
-    pub(crate) fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
+    pub(crate) fn new(stream: Transport, connection: Rc<Connection>) -> Self {
         Self {
             stream,
             connection,
@@ -94,6 +94,18 @@ impl GatedStream {
         Poll::Pending
     }
 
+    /// Sends the `100 Continue` that is due, where it has to be encrypted. Where it does
+    /// not go out, the client sends its body at last.
+    fn ask_for_body(&mut self, context: &mut Context<'_>) {
+        if self.stream.is_tls() && self.connection.takes_continue() {
+            // Nothing else is being written: the answer before this request was taken.
+            let written = Pin::new(&mut self.stream).poll_write(context, CONTINUE);
+            if written.is_ready() {
+                let _ = Pin::new(&mut self.stream).poll_flush(context);
+            }
+        }
+    }
+
     /// Notes that the client takes what is written, or does not.
     fn note_write<T>(&mut self, polled: &Poll<io::Result<T>>) {
         if polled.is_pending() == self.blocked {
@@ -115,6 +127,7 @@ impl AsyncRead for GatedStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.connection.is_served_by(context.waker());
+        this.ask_for_body(context);
         match this.connection.phase() {
             Phase::Head(_) if this.blocked => {
                 this.reader = Some(context.waker().clone());
@@ -184,7 +197,11 @@ impl AsyncWrite for GatedStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let this = self.get_mut();
+        // TLS has a buffer of its own, which a client that takes nothing leaves full.
+        let polled = Pin::new(&mut this.stream).poll_flush(context);
+        this.note_write(&polled);
+        polled
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

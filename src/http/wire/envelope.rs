@@ -374,6 +374,11 @@ pub(crate) fn not_modified() -> HttpResponse {
     HttpResponse::NotModified().finish()
 }
 
+/// What is asked for is told by headers alone.
+pub(crate) fn no_content() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
 /// `{"success":true,"records":[`, behind which records are written.
 pub(crate) fn begin_many(limit: u32) -> Vec<u8> {
     let rows = limit.min(RECORDS_EXPECTED_MAX) as usize;

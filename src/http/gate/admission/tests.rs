@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::address::AddressRanges;
-use crate::http::gate::limits::Limits;
+use crate::http::gate::state::Settings;
 use crate::key::{KeyName, KeyTerms};
 use crate::permission::PermissionSet;
 use crate::store::{Operator, Store};
@@ -35,12 +35,7 @@ fn door() -> Door {
     database.create_key(&secret, &terms).expect("stored");
     let store = Arc::new(Store::start(database, 2).expect("started"));
     Door {
-        state: Arc::new(State::new(
-            store,
-            AddressRanges::default(),
-            Limits::default(),
-            false,
-        )),
+        state: Arc::new(State::new(store, Settings::default())),
         secret,
         directory,
     }
