@@ -23,10 +23,10 @@ use crate::http::gate::state::State;
 use crate::invalid::Invalid;
 
 /// What every body with fields is.
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 /// The same where it says what is to change (RFC 7396).
-const MERGE_PATCH: &str = "application/merge-patch+json";
-const JSON_OR_PATCH: &str = "application/json or application/merge-patch+json";
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+pub(crate) const JSON_OR_PATCH: &str = "application/json or application/merge-patch+json";
 /// How clients name the one encoding that there is.
 const UTF_8: [&str; 2] = ["utf-8", "utf8"];
 /// What some programs put in front of UTF-8; readers may ignore it (RFC 8259, section 8.1).
