@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Restore(arguments) => quietly(|| command::restore(&arguments)),
         Verb::Check(arguments) => quietly(|| command::check(&arguments)),
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
+        Verb::Openapi => quietly(command::openapi),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

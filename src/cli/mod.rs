@@ -67,6 +67,8 @@ pub enum Verb {
     Check(Check),
     /// Ask a running server whether it answers, or is ready; exit code 0 if so
     Healthcheck(Healthcheck),
+    /// Print the API document, OpenAPI 3.1 as JSON
+    Openapi,
 }
 
 /// Which file is the address book.

@@ -5,6 +5,7 @@ mod healthcheck;
 mod initial_key;
 mod keep;
 mod key;
+mod openapi;
 mod progress;
 mod serve;
 mod transfer;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use healthcheck::healthcheck;
 pub use keep::{backup, check, restore};
 pub use key::key;
+pub use openapi::openapi;
 pub use serve::{ServeFuture, serve};
 pub use transfer::{export, import};
 
