@@ -1,5 +1,10 @@
 //! The pages for people: they load nothing from elsewhere, and nothing in them is inline.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use addressbook::http::CALLS;
+
 use crate::harness::{Reply, Server};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -107,4 +112,39 @@ fn the_front_page_is_for_browsers_and_anybody_else_finds_nothing() {
     }
     let post = server.call("POST", "/").send();
     assert_eq!((post.status, post.header("allow")), (405, "GET, HEAD"));
+}
+
+/// What a browser makes of a page, with all that it complains of; nothing without one.
+fn rendered(url: &str) -> Option<(String, String)> {
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new("chromium")
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
+        .args(["--enable-logging=stderr", "--virtual-time-budget=20000"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--dump-dom", url])
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = output else {
+        let skipped = "skipped: a browser that shows the pages, which needs chromium\n";
+        std::io::stderr().write_all(skipped.as_bytes()).unwrap();
+        return None;
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Some((text(output.stdout), text(output.stderr)))
+}
+
+#[test]
+fn a_browser_shows_every_call_under_the_policy() {
+    let server = Server::start();
+    let Some((page, told)) = rendered(&format!("http://{}/docs", server.address)) else {
+        return;
+    };
+    assert_eq!(
+        page.matches("class=\"opblock opblock-").count(),
+        CALLS.len()
+    );
+    assert!(page.contains("class=\"title\">addressbook"), "{page}");
+    let complaints = told.lines().filter(|line| line.contains("CONSOLE"));
+    let complaints: Vec<&str> = complaints.collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
 }
