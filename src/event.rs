@@ -28,6 +28,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// Every action there is.
+    pub const ALL: [Self; 5] = [
+        Self::KeyCreated,
+        Self::KeyUpdated,
+        Self::KeyRotated,
+        Self::KeyRevoked,
+        Self::PermissionRefused,
+    ];
+
     /// The written form, in the store and to callers.
     pub fn as_str(self) -> &'static str {
         match self {

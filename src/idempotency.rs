@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::invalid::Invalid;
 
 /// Characters of an `Idempotency-Key`.
-const NAME_CHARACTERS_MAX: usize = 255;
+pub(crate) const NAME_CHARACTERS_MAX: usize = 255;
 
 /// What a request that may be retried is remembered by.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Check(arguments) => quietly(|| command::check(&arguments)),
         Verb::Config(ConfigVerb::Show(_)) => command::config(&command_line.settings),
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
+        Verb::Openapi => quietly(command::openapi),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

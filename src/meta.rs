@@ -16,15 +16,15 @@ use crate::invalid::Invalid;
 use crate::json::{Members, decode_string};
 
 /// Members of `meta` itself; objects inside it are bounded by the bytes.
-const MEMBERS_MAX: usize = 64;
+pub(crate) const MEMBERS_MAX: usize = 64;
 /// Members of a merge patch: enough to remove every old one and set every new.
-const PATCH_MEMBERS_MAX: usize = 2 * MEMBERS_MAX;
+pub(crate) const PATCH_MEMBERS_MAX: usize = 2 * MEMBERS_MAX;
 /// Characters of a name, at every level.
-const NAME_CHARACTERS_MAX: usize = 64;
+pub(crate) const NAME_CHARACTERS_MAX: usize = 64;
 /// Bytes of compact JSON, as stored.
-const COMPACT_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const COMPACT_BYTES_MAX: usize = 16 * 1024;
 /// Levels of objects and arrays; `meta` itself is the first.
-const LEVELS_MAX: usize = 8;
+pub(crate) const LEVELS_MAX: usize = 8;
 /// Characters of a repeated name that the message shows.
 const NAME_SHOWN_CHARACTERS_MAX: usize = NAME_CHARACTERS_MAX;
 

@@ -8,8 +8,8 @@ use crate::text::{cannot_be_seen, is_variation_selector};
 
 /// Digits of the shortest and the longest number: E.164 allows at most 15, and
 /// seven keep short codes and fragments out.
-const MSISDN_DIGITS_MIN: usize = 7;
-const MSISDN_DIGITS_MAX: usize = 15;
+pub(crate) const MSISDN_DIGITS_MIN: usize = 7;
+pub(crate) const MSISDN_DIGITS_MAX: usize = 15;
 /// Digits of a first group, and of any, behind which no other group belongs to the same
 /// number.
 const FIRST_GROUP_DIGITS_MAX: usize = 6;

@@ -13,7 +13,7 @@ use crate::invalid::Invalid;
 use crate::json::{Members, decode_string};
 
 /// Characters of a text with placeholders.
-const TEXT_CHARACTERS_MAX: usize = 4096;
+pub(crate) const TEXT_CHARACTERS_MAX: usize = 4096;
 const OPENING: &str = "{{";
 const CLOSING: &str = "}}";
 

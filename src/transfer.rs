@@ -15,6 +15,7 @@ use std::io::{self, BufRead};
 use decoded::Decoded;
 pub use decoded::Encoding;
 pub use file::{ContactsFile, ExportError, Spool, SpoolWriter};
+pub(crate) use tally::{ERRORS_MAX, ERRORS_OF_KIND_MAX, KINDS_MAX};
 pub use tally::{RowError, Summary, Tally};
 use write::Writer;
 

@@ -116,6 +116,8 @@ pub enum Verb {
     Config(ConfigVerb),
     /// Ask a running server whether it answers, or is ready; exit code 0 if so
     Healthcheck(Healthcheck),
+    /// Print the API document, OpenAPI 3.1 as JSON
+    Openapi,
 }
 
 /// `config …`

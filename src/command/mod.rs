@@ -7,6 +7,7 @@ mod healthcheck;
 mod initial_key;
 mod keep;
 mod key;
+mod openapi;
 mod progress;
 mod serve;
 mod transfer;
@@ -19,6 +20,7 @@ pub use config::config;
 pub use healthcheck::healthcheck;
 pub use keep::{backup, check, restore};
 pub use key::key;
+pub use openapi::openapi;
 pub use serve::{ServeFuture, serve};
 pub use transfer::{export, import};
 

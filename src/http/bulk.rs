@@ -23,9 +23,9 @@ use crate::key::Grant;
 use crate::store::Store;
 
 /// Bytes of a body with many contacts.
-const BULK_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const BULK_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Contacts of one request.
-const CONTACTS_MAX: usize = 10_000;
+pub(crate) const CONTACTS_MAX: usize = 10_000;
 
 /// The fields of a request with many contacts.
 const BULK_FIELDS: [&str; 4] = ["mode", "atomic", "dryRun", "contacts"];

@@ -29,7 +29,7 @@ use crate::invalid::Invalid;
 use crate::meta::Meta;
 
 /// Bytes of one contact's body.
-const CONTACT_BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const CONTACT_BODY_BYTES_MAX: usize = 64 * 1024;
 
 type ContactBody = JsonBody<CONTACT_BODY_BYTES_MAX>;
 type Answer = Result<HttpResponse, Refusal>;

@@ -15,7 +15,7 @@ use crate::invalid::Invalid;
 use crate::moment::Moment;
 
 /// Bytes of a group's body.
-const GROUP_BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const GROUP_BODY_BYTES_MAX: usize = 64 * 1024;
 
 type GroupBody = JsonBody<GROUP_BODY_BYTES_MAX>;
 type Answer = Result<HttpResponse, Refusal>;

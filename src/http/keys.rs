@@ -22,7 +22,7 @@ use crate::permission::PermissionSet;
 use crate::token::{KeyId, NewSecret};
 
 /// Bytes of a key's body.
-const KEY_BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const KEY_BODY_BYTES_MAX: usize = 64 * 1024;
 /// The fields of a key's body.
 const FIELDS: [&str; 5] = [
     "name",

@@ -18,9 +18,9 @@ use crate::invalid::Invalid;
 use crate::membership::{MemberChange, MemberOutcome};
 
 /// Bytes of a body with many aliases.
-const MEMBERS_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const MEMBERS_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Aliases of one request.
-const ALIASES_MAX: usize = 10_000;
+pub(crate) const ALIASES_MAX: usize = 10_000;
 
 type MembersBody = JsonBody<MEMBERS_BODY_BYTES_MAX>;
 type Answer = Result<HttpResponse, Refusal>;

@@ -5,11 +5,13 @@
 mod audit;
 mod bulk;
 mod contacts;
+mod docs;
 mod gate;
 mod groups;
 mod keys;
 mod lists;
 mod members;
+pub(crate) mod openapi;
 mod ops;
 mod optouts;
 mod resolve;

@@ -9,7 +9,7 @@ use super::gate::state::State;
 use super::wire::envelope::{self, Refusal};
 
 /// The type of OpenMetrics.
-const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Says that the process answers; touches no store.
 pub(super) async fn healthz() -> HttpResponse {

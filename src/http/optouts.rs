@@ -16,7 +16,7 @@ use crate::moment::Moment;
 use crate::optout::Optout;
 
 /// Bytes of an opt-out's body.
-const OPTOUT_BODY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const OPTOUT_BODY_BYTES_MAX: usize = 64 * 1024;
 
 type Answer = Result<HttpResponse, Refusal>;
 

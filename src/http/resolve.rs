@@ -21,7 +21,7 @@ use crate::resolve::{ANSWER_BYTES_MAX, RECIPIENTS_MAX, Recipient, Resolved};
 use crate::template::{OnMissing, Rendered, Template};
 
 /// Bytes of a body with many recipients.
-const RESOLVE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const RESOLVE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 type ResolveBody = JsonBody<RESOLVE_BODY_BYTES_MAX>;
 

@@ -16,15 +16,18 @@ use super::gate::auth::{
 };
 use super::gate::metrics::CallOf;
 use super::gate::observe;
+use super::openapi::{self, Described};
 use super::wire::envelope::Refusal;
-use super::{audit, bulk, contacts, groups, keys, lists, members, ops, optouts, resolve, transfer};
+use super::{
+    audit, bulk, contacts, docs, groups, keys, lists, members, ops, optouts, resolve, transfer,
+};
 use crate::base_path::BasePath;
 use crate::permission::Permission;
 
 /// What every path of contacts begins with, and what it is served under as well:
 /// the documented page is headed by the one, its curl calls the other.
-const CONTACTS: &str = "/addressbook/contacts";
-const CONTACTS_SHORT: &str = "/contacts";
+pub(super) const CONTACTS: &str = "/addressbook/contacts";
+pub(super) const CONTACTS_SHORT: &str = "/contacts";
 
 /// One call.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +40,11 @@ pub struct Call {
     pub permissions: Option<&'static [Permission]>,
 }
 
-/// Declares the table twice: as data, and as the routes of a worker. A row whose
-/// need is not that of its handler's [`Allowed`] does not compile.
+/// Declares the table three times: as data, as the routes of a worker, and described for
+/// the API document. A row whose need is not that of its handler's [`Allowed`] does not
+/// compile, nor does one whose handler has no namesake under `openapi/`.
 macro_rules! routes {
-    ($($method:ident $path:literal $need:ident $handler:path;)+) => {
+    ($($method:ident $path:literal $need:ident $module:ident::$handler:ident;)+) => {
         /// Every call, in the order of the table.
         pub const CALLS: &[Call] = &[$(Call {
             method: stringify!($method),
@@ -50,7 +54,14 @@ macro_rules! routes {
 
         /// The routes of the table, in its order.
         fn routes() -> Vec<(Method, &'static str, MakeRoute)> {
-            vec![$((Method::$method, $path, |row| routes!(@route row $need $handler))),+]
+            vec![$((Method::$method, $path, |row| {
+                routes!(@route row $need $module::$handler)
+            })),+]
+        }
+
+        /// Every call with what the API document says of it.
+        pub(super) fn described() -> impl Iterator<Item = (&'static Call, Described)> {
+            CALLS.iter().zip(vec![$(openapi::$module::$handler()),+])
         }
     };
     (@permissions NoKey) => { None };
@@ -99,6 +110,11 @@ routes! {
     GET    "/healthz"                            NoKey          ops::healthz;
     GET    "/readyz"                             NoKey          ops::readyz;
     GET    "/metrics"                            NoKey          ops::metrics;
+
+    GET    "/"                                   NoKey          docs::front;
+    GET    "/openapi.json"                       NoKey          docs::document;
+    GET    "/docs"                               NoKey          docs::reference;
+    GET    "/docs/{file}"                        NoKey          docs::file;
 }
 
 /// Makes the route of a row of the table.

@@ -90,6 +90,12 @@ fn export_error(error: ExportError) -> Error {
     }
 }
 
+/// The media type of a format, without parameters.
+pub(super) fn essence(format: Format) -> &'static str {
+    let named = MEDIA_TYPES.iter().find(|(_, one)| *one == format);
+    named.map_or("", |(name, _)| name)
+}
+
 /// The first format that the client names, the most wanted first; else CSV.
 fn accepted(request: &HttpRequest) -> Format {
     let ranked = Accept::parse(request).map(|accept| accept.ranked());

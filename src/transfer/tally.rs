@@ -7,10 +7,10 @@ use crate::contact::NewContact;
 use crate::error::Error;
 
 /// Errors of rows that an answer has, and those of one kind; the summary counts all.
-const ERRORS_MAX: usize = 1_000;
-const ERRORS_OF_KIND_MAX: u64 = 100;
+pub(crate) const ERRORS_MAX: usize = 1_000;
+pub(crate) const ERRORS_OF_KIND_MAX: u64 = 100;
 /// Kinds that the summary counts one by one: more than there are.
-const KINDS_MAX: usize = 50;
+pub(crate) const KINDS_MAX: usize = 50;
 
 /// How many rows came to what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

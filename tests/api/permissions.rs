@@ -80,6 +80,10 @@ fn the_table_of_calls_is_the_contract() {
     GET /healthz no key
     GET /readyz no key
     GET /metrics no key
+    GET / no key
+    GET /openapi.json no key
+    GET /docs no key
+    GET /docs/{file} no key
     ");
 }
 

@@ -36,7 +36,7 @@ use crate::http::wire::envelope::Refusal;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that is taken from the request.
-const REQUEST_ID_CHARACTERS_MAX: usize = 64;
+pub(crate) const REQUEST_ID_CHARACTERS_MAX: usize = 64;
 
 /// Stands in a response's extensions where its body is read from the disk.
 pub(crate) struct OnDisk;

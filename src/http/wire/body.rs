@@ -24,10 +24,10 @@ use crate::invalid::Invalid;
 use crate::json::Place;
 
 /// What every body with fields is.
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 /// The same where it says what is to change (RFC 7396).
-const MERGE_PATCH: &str = "application/merge-patch+json";
-const JSON_OR_PATCH: &str = "application/json or application/merge-patch+json";
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+pub(crate) const JSON_OR_PATCH: &str = "application/json or application/merge-patch+json";
 /// Characters of a wrong content type that the message shows.
 const TYPE_SHOWN_CHARACTERS_MAX: usize = 128;
 /// How clients name the one encoding that there is.

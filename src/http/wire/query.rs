@@ -11,19 +11,19 @@ use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
 use crate::transfer::Encoding;
 
 /// Parameters of one query: more than any call knows.
-const PARAMETERS_MAX: usize = 64;
-const LIMIT_DEFAULT: u32 = 10;
-const LIMIT_MAX: u32 = 1000;
+pub(crate) const PARAMETERS_MAX: usize = 64;
+pub(crate) const LIMIT_DEFAULT: u32 = 10;
+pub(crate) const LIMIT_MAX: u32 = 1000;
 /// Characters of `aliasPrefix` and `search`.
-const TEXT_CHARACTERS_MAX: usize = 128;
+pub(crate) const TEXT_CHARACTERS_MAX: usize = 128;
 /// Members of `meta` that one list filters by.
-const META_FILTERS_MAX: usize = 16;
+pub(crate) const META_FILTERS_MAX: usize = 16;
 /// Characters of the value that such a member is to have.
-const META_VALUE_CHARACTERS_MAX: usize = 1024;
+pub(crate) const META_VALUE_CHARACTERS_MAX: usize = 1024;
 /// Characters of a parameter's name that a message shows.
 const NAME_SHOWN_CHARACTERS_MAX: usize = 64;
 /// What a filter by a member of `meta` begins with.
-const META_PREFIX: &str = "meta.";
+pub(crate) const META_PREFIX: &str = "meta.";
 
 /// The decoded parameters of a query (the URL standard's
 /// `application/x-www-form-urlencoded`), taken one by one.

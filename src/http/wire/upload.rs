@@ -19,7 +19,7 @@ use crate::invalid::Invalid;
 use crate::transfer::Format;
 
 /// Bytes of a file that is imported.
-const FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+pub(crate) const FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Bytes a second that a whole file has to arrive at, once it takes longer than
 /// [`SLOW_AFTER`].
 const RATE_MIN: u64 = 4 * 1024;
@@ -36,6 +36,9 @@ pub(crate) const MEDIA_TYPES: [(&str, Format); 6] = [
     ("application/jsonl", Format::Ndjson),
     ("application/json-lines", Format::Ndjson),
 ];
+
+/// How a message names them.
+pub(crate) const WANTED: &str = "text/csv or application/x-ndjson";
 
 /// A file that is being received.
 pub(crate) struct Upload {
@@ -54,8 +57,7 @@ impl Upload {
         payload: web::Payload,
     ) -> Result<(Format, Self), Refusal> {
         let types: Vec<&str> = MEDIA_TYPES.iter().map(|(name, _)| *name).collect();
-        let wanted = "text/csv or application/x-ndjson";
-        let place = check_head(request, &types, wanted, FILE_BYTES_MAX)?;
+        let place = check_head(request, &types, WANTED, FILE_BYTES_MAX)?;
         let (_, format) = MEDIA_TYPES[place];
         let limits = State::of(request)?.limits();
         let upload = Self {
