@@ -52,6 +52,15 @@ pub enum Error {
         /// Seconds until the next attempt is worth a try.
         wait_s: u64,
     },
+    /// The server was given no directory for backups.
+    #[error("The server has no directory for backups")]
+    NoBackupDirectory,
+    /// One backup at a time.
+    #[error("Another backup is being made")]
+    BackupRunning,
+    /// A backup was not made, or the backups cannot be listed.
+    #[error("The backup was not made or cannot be read, the log of the server says why")]
+    BackupFailed,
     /// No contact has the id, the alias or the number.
     #[error("Contact not found")]
     ContactNotFound,
@@ -165,6 +174,9 @@ impl Error {
             | Self::LastManagingKey
             | Self::TooFast { .. }
             | Self::TooManyFailures { .. }
+            | Self::NoBackupDirectory
+            | Self::BackupRunning
+            | Self::BackupFailed
             | Self::ContactNotFound
             | Self::OptoutNotFound
             | Self::GroupNotFound

@@ -3,6 +3,7 @@
 //! and answers travel; the rest are the handlers, a file for each resource.
 
 mod audit;
+mod backups;
 mod bulk;
 mod contacts;
 mod docs;

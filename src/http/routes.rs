@@ -9,17 +9,18 @@ use actix_web::{
 };
 
 use super::gate::auth::{
-    self, Allowed, AnyKey, CreateApiKeys, CreateContacts, CreateGroups, CreateOptouts,
-    DeleteApiKeys, DeleteContacts, DeleteGroups, DeleteOptouts, Need, PutContacts, ReadApiKeys,
-    ReadAudit, ReadContacts, ReadGroups, ReadOptouts, Rest, UpdateApiKeys, UpdateContacts,
-    UpdateGroups,
+    self, Allowed, AnyKey, CreateApiKeys, CreateBackups, CreateContacts, CreateGroups,
+    CreateOptouts, DeleteApiKeys, DeleteContacts, DeleteGroups, DeleteOptouts, Need, PutContacts,
+    ReadApiKeys, ReadAudit, ReadBackups, ReadContacts, ReadGroups, ReadOptouts, Rest,
+    UpdateApiKeys, UpdateContacts, UpdateGroups,
 };
 use super::gate::metrics::CallOf;
 use super::gate::observe;
 use super::openapi::{self, Described};
 use super::wire::envelope::Refusal;
 use super::{
-    audit, bulk, contacts, docs, groups, keys, lists, members, ops, optouts, resolve, transfer,
+    audit, backups, bulk, contacts, docs, groups, keys, lists, members, ops, optouts, resolve,
+    transfer,
 };
 use crate::base_path::BasePath;
 use crate::permission::Permission;
@@ -106,6 +107,9 @@ routes! {
     DELETE "/auth/keys/{id}"                     DeleteApiKeys  keys::delete;
     POST   "/auth/keys/{id}/rotate"              UpdateApiKeys  keys::rotate;
     GET    "/auth/audit"                         ReadAudit      audit::list;
+
+    GET    "/backups"                            ReadBackups    backups::list;
+    POST   "/backups"                            CreateBackups  backups::create;
 
     GET    "/healthz"                            NoKey          ops::healthz;
     GET    "/readyz"                             NoKey          ops::readyz;

@@ -124,10 +124,11 @@ impl Shelf {
     ///
     /// # Errors
     /// `File` where the directory cannot be read.
-    pub fn page(&self, offset: usize, limit: usize) -> Result<(Vec<Backup>, usize), ShelfError> {
+    pub fn page(&self, offset: u64, limit: u32) -> Result<(Vec<Backup>, u64), ShelfError> {
         let backups = self.backups();
         let backups = backups.map_err(|source| ShelfError::file(&self.directory, source))?;
-        let newest_first = backups.iter().rev().skip(offset).take(limit);
+        let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+        let newest_first = backups.iter().rev().skip(skipped).take(limit as usize);
         let page = newest_first.filter_map(|(created_on, file)| {
             Some(Backup {
                 name: file.file_name()?.to_str()?.to_owned(),
@@ -136,7 +137,7 @@ impl Shelf {
                 contacts: backup_contacts(file),
             })
         });
-        Ok((page.collect(), backups.len()))
+        Ok((page.collect(), backups.len() as u64))
     }
 
     /// When the last one was made; none where there is none, or only those of a clock

@@ -6,6 +6,7 @@ mod harness;
 
 mod audit;
 mod auth_test;
+mod backups;
 mod base_path;
 mod body;
 mod book;

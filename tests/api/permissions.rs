@@ -77,6 +77,8 @@ fn the_table_of_calls_is_the_contract() {
     DELETE /auth/keys/{id} delete:ApiKeys
     POST /auth/keys/{id}/rotate update:ApiKeys
     GET /auth/audit read:Audit
+    GET /backups read:Backups
+    POST /backups create:Backups
     GET /healthz no key
     GET /readyz no key
     GET /metrics no key

@@ -6,6 +6,7 @@ use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -20,7 +21,7 @@ use crate::http::wire::envelope::{Refusal, refused_permission};
 use crate::key::Grant;
 use crate::keyring::Keyring;
 use crate::permission::Permission;
-use crate::store::{Snapshot, Store};
+use crate::store::{Shelf, Snapshot, Store};
 
 /// What is left of a key's rate, as draft-ietf-httpapi-ratelimit-headers-10 has it.
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -151,6 +152,8 @@ needs! {
     DeleteApiKeys = [DeleteApiKeys],
     ReadAudit = [ReadAudit],
     ReadMetrics = [ReadMetrics],
+    CreateBackups = [CreateBackups],
+    ReadBackups = [ReadBackups],
 }
 
 /// The permission to do what `N` names, and the store to do it with.
@@ -185,6 +188,16 @@ impl<N> Allowed<N> {
     pub(crate) fn store(&self) -> &Store {
         self.snapshot.take();
         self.state.store()
+    }
+
+    /// The directory for backups and what it has backups of, for a thread that may block.
+    ///
+    /// # Errors
+    /// `NoBackupDirectory`.
+    pub(crate) fn keeping(&self) -> Result<(Arc<Shelf>, Arc<Store>), Error> {
+        self.snapshot.take();
+        let shelf = self.state.shelf().ok_or(Error::NoBackupDirectory)?;
+        Ok((Arc::clone(shelf), Arc::clone(&self.state.store)))
     }
 
     /// The state in which the key was read, for point lookups at once. Where it

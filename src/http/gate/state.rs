@@ -133,7 +133,7 @@ impl State {
             damage: self.store.damage(),
             last_backup_s: self
                 .shelf()
-                .and_then(Shelf::last_on)
+                .and_then(|shelf| shelf.last_on())
                 .map(|last| last.millis() / 1000),
         });
         self.metrics.to_text(rest).map_err(|_| Error::Internal)
@@ -145,8 +145,8 @@ impl State {
     }
 
     /// Where backups are made, where they are.
-    pub(crate) fn shelf(&self) -> Option<&Shelf> {
-        self.shelf.as_deref()
+    pub(super) fn shelf(&self) -> Option<&Arc<Shelf>> {
+        self.shelf.as_ref()
     }
 
     /// What every path begins with.

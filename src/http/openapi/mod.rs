@@ -3,6 +3,7 @@
 //! description does not compile.
 
 pub(crate) mod audit;
+pub(crate) mod backups;
 pub(crate) mod bulk;
 pub(crate) mod contacts;
 pub(crate) mod docs;
@@ -194,6 +195,7 @@ fn components(names: &BTreeMap<String, u16>, shared: Shared) -> Components {
         optouts::shapes(),
         keys::shapes(),
         audit::shapes(),
+        backups::shapes(),
         ops::shapes(),
     ];
     let shapes = shapes.into_iter().flatten();

@@ -169,11 +169,13 @@ impl Refusal {
                 Error::ContactNotFound
                 | Error::OptoutNotFound
                 | Error::GroupNotFound
+                | Error::NoBackupDirectory
                 | Error::KeyNotFound => (StatusCode::NOT_FOUND, "NotFoundError"),
                 Error::NumberShared(_)
                 | Error::KeyRevoked
                 | Error::KeyNotActive
                 | Error::KeyRotated
+                | Error::BackupRunning
                 | Error::LastManagingKey => (StatusCode::CONFLICT, "ConflictError"),
                 Error::IdempotencyMismatch => {
                     (StatusCode::UNPROCESSABLE_ENTITY, "IdempotencyError")
@@ -194,6 +196,7 @@ impl Refusal {
                 | Error::OutcomeUnknown
                 | Error::StorageFailed
                 | Error::NotReady(_)
+                | Error::BackupFailed
                 | Error::StorageUnreadable => {
                     (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableError")
                 }
