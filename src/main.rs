@@ -39,6 +39,8 @@ fn main() -> ExitCode {
         Verb::Restore(arguments) => quietly(|| command::restore(&arguments)),
         Verb::Check(arguments) => quietly(|| command::check(&arguments)),
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
+        Verb::Completions(arguments) => quietly(|| command::completions(&arguments)),
+        Verb::Man(arguments) => quietly(|| command::man(&arguments)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 
 mod files;
 mod key;
+mod pages;
 mod serve;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportMode, Restore};
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
+pub use pages::{Completions, Man};
 pub use serve::{BackupArguments, LogLevel, Serve};
 
 use crate::token::Token;
@@ -67,6 +69,10 @@ pub enum Verb {
     Check(Check),
     /// Ask a running server whether it answers, or is ready; exit code 0 if so
     Healthcheck(Healthcheck),
+    /// Print what completes this command line in a shell
+    Completions(Completions),
+    /// Print the manual page, or write a page for each verb
+    Man(Man),
 }
 
 /// Which file is the address book.

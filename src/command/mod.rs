@@ -5,6 +5,7 @@ mod healthcheck;
 mod initial_key;
 mod keep;
 mod key;
+mod pages;
 mod progress;
 mod serve;
 mod transfer;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use healthcheck::healthcheck;
 pub use keep::{backup, check, restore};
 pub use key::key;
+pub use pages::{completions, man};
 pub use serve::{ServeFuture, serve};
 pub use transfer::{export, import};
 
