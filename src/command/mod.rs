@@ -5,6 +5,7 @@ mod healthcheck;
 mod initial_key;
 mod keep;
 mod key;
+mod notify;
 mod pages;
 mod progress;
 mod serve;

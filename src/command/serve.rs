@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::backups::Backups;
+use super::notify::Supervisor;
 use super::{CommandError, initial_key};
 use crate::address::AddressRanges;
 use crate::cli::Serve;
@@ -55,12 +56,19 @@ pub fn serve(
     let backups = Backups::start(&arguments.backups, Arc::clone(&store))?;
     let limits = Limits::with(&arguments.limits);
     let state = State::new(Arc::clone(&store), trusted_proxies, limits);
+    let supervisor = Supervisor::at(arguments.notify_socket.as_deref());
+    let stopping = {
+        let supervisor = supervisor.clone();
+        move || supervisor.stopping()
+    };
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
-        writeln!(stdout(), "listening on http://{address}")
+        writeln!(stdout(), "listening on http://{address}")?;
+        supervisor.ready();
+        Ok(())
     };
     let served = block_on(Box::pin(http::serve(
-        listener, state, workers, files_max, ready,
+        listener, state, workers, files_max, ready, stopping,
     )));
     drop(backups);
     store.stop();

@@ -51,8 +51,8 @@ const FILES_RESERVED: u64 = 256;
 const FILES_OF_CONNECTION: u64 = 2;
 
 /// Serves the address book on `listener` with `workers` threads, in a process that
-/// may have `files_max` files open, until SIGTERM or SIGINT; says by `ready` when both are heard. Then finishes what is running
-/// within its limit.
+/// may have `files_max` files open, until SIGTERM or SIGINT; says by `ready` when both are heard. Then says `stopping`, and
+/// finishes what is running within its limit.
 ///
 /// # Errors
 /// What the operating system says of the socket or of the signal handlers.
@@ -62,6 +62,7 @@ pub async fn serve(
     workers: usize,
     files_max: u64,
     ready: impl FnOnce() -> io::Result<()>,
+    stopping: impl FnOnce() + 'static,
 ) -> io::Result<()> {
     // First of all: a signal that comes early stops the server gracefully, too.
     let (mut terminate, mut interrupt) = (
@@ -80,7 +81,7 @@ pub async fn serve(
         .max_concurrent_connections(of_worker)
         .shutdown_timeout(limits.shutdown_wait.as_secs())
         .disable_signals();
-    let stopping = builder.graceful_shutdown_signal();
+    let stopped = builder.graceful_shutdown_signal();
     // As actix-web's own server has it, but each stream is read through its gate.
     let server = builder.listen("http", listener, move || {
         let app = App::new()
@@ -89,12 +90,12 @@ pub async fn serve(
             .configure(routes::configure)
             .default_service(web::to(envelope::no_such_path));
         let app = app.into_factory().map_err(|error| error.error_response());
-        let (stopping, connections) = (stopping.clone(), Arc::clone(&connections));
+        let (stopped, connections) = (stopped.clone(), Arc::clone(&connections));
         let state = state.clone();
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
+                let stopped = stopped.clone();
+                async move { stopped.notified().await }
             })
             .keep_alive(KeepAlive::Timeout(limits.keep_alive))
             .client_request_timeout(limits.head_wait)
@@ -124,6 +125,7 @@ pub async fn serve(
             _ = interrupt.recv() => {}
         }
         log::info!("stopping");
+        stopping();
         handle.stop(true).await;
     });
     // The first poll starts the workers, before anybody is told that they listen.

@@ -17,6 +17,7 @@ mod key_verbs;
 mod limits_page;
 mod linear;
 mod live_keys;
+mod notify;
 mod pages;
 mod readme;
 mod refusal;
