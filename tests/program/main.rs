@@ -18,6 +18,7 @@ mod limits_page;
 mod linear;
 mod live_keys;
 mod notify;
+mod owner;
 mod pages;
 mod readme;
 mod refusal;
