@@ -1,5 +1,5 @@
 # For comfort: everything here is a cargo command, too.
-.PHONY: run test ci image
+.PHONY: run test ci image dist
 
 run:
 	cargo run --release -- serve
@@ -11,7 +11,11 @@ ci:
 	.ci/run
 
 image:
-	docker build --tag addressbook .
+	docker build --tag addressbook --build-arg REVISION="$$(git rev-parse HEAD)" .
+
+# What is published: an archive, a Debian package, a bill of materials, their sums.
+dist:
+	deploy/dist
 
 # The load benchmark (`bench/README.md`): a package of its own, so the product
 # never depends on it. Needs wrk; the guard needs cargo alone.

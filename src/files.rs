@@ -1,5 +1,7 @@
 //! Files and directories that are their owner's alone, and on the disk.
 
+mod owner;
+
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -8,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uuid::Uuid;
+
+pub use owner::ClosedToUs;
 
 const DIRECTORY_MODE: u32 = 0o700;
 /// The mode of every file of ours.

@@ -51,6 +51,8 @@ fn main() -> ExitCode {
         Verb::Config(ConfigVerb::Show(_)) => command::config(&command_line.settings),
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
         Verb::Openapi => quietly(command::openapi),
+        Verb::Completions(arguments) => quietly(|| command::completions(&arguments)),
+        Verb::Man(arguments) => quietly(|| command::man(&arguments)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

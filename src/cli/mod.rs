@@ -3,6 +3,7 @@
 
 mod files;
 mod key;
+mod pages;
 mod serve;
 mod settings;
 
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportMode, Restore};
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
+pub use pages::{Completions, Man};
 pub use serve::{BackupArguments, LogFormat, LogLevel, Serve, TlsArguments};
 use settings::Layer;
 pub use settings::{Setting, SettingsError};
@@ -118,6 +120,10 @@ pub enum Verb {
     Healthcheck(Healthcheck),
     /// Print the API document, OpenAPI 3.1 as JSON
     Openapi,
+    /// Print what completes this command line in a shell
+    Completions(Completions),
+    /// Print the manual page, or write a page for each verb
+    Man(Man),
 }
 
 /// `config …`

@@ -1,5 +1,6 @@
 //! `serve`
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,6 +80,9 @@ pub struct Serve {
     /// Log the addresses of clients, too
     #[arg(long, env = "ADDRESSBOOK_LOG_ADDRESSES", value_parser = FalseyValueParser::new())]
     pub log_addresses: bool,
+    /// Where systemd is told that the server is ready or stops; systemd sets the variable
+    #[arg(long, value_name = "SOCKET", env = "NOTIFY_SOCKET", hide = true)]
+    pub notify_socket: Option<OsString>,
     /// Another limit, for tests alone: they need not wait as long as a client may
     #[arg(long = "limit", value_name = "NAME=DURATION", hide = true)]
     pub limits: Vec<ChangedLimit>,

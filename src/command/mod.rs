@@ -7,7 +7,9 @@ mod healthcheck;
 mod initial_key;
 mod keep;
 mod key;
+mod notify;
 mod openapi;
+mod pages;
 mod progress;
 mod serve;
 mod transfer;
@@ -21,6 +23,7 @@ pub use healthcheck::healthcheck;
 pub use keep::{backup, check, restore};
 pub use key::key;
 pub use openapi::openapi;
+pub use pages::{completions, man};
 pub use serve::{ServeFuture, serve};
 pub use transfer::{export, import};
 
@@ -213,9 +216,10 @@ impl From<Error> for CommandError {
 
 /// Where an address book is that is not to be made; nor is its directory.
 fn locate_existing(path: &Path) -> Result<PathBuf, CommandError> {
-    match path.exists() {
-        true => Ok(locate(path)?),
-        false => Err(CommandError::NoAddressBook(path.to_owned())),
+    match path.try_exists() {
+        Ok(false) => Err(CommandError::NoAddressBook(path.to_owned())),
+        // Where that cannot be seen, it says why.
+        Ok(true) | Err(_) => Ok(locate(path)?),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::backups::Backups;
+use super::notify::Supervisor;
 use super::{CommandError, initial_key, reachable};
 use crate::address::AddressRanges;
 use crate::cli::{BackupArguments, Serve, TlsArguments};
@@ -73,12 +74,19 @@ pub fn serve(
         shelf,
     };
     let state = State::new(Arc::clone(&store), settings);
+    let supervisor = Supervisor::at(arguments.notify_socket.as_deref());
+    let stopping = {
+        let supervisor = supervisor.clone();
+        move || supervisor.stopping()
+    };
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
-        writeln!(stdout(), "listening on {scheme}://{address}")
+        writeln!(stdout(), "listening on {scheme}://{address}")?;
+        supervisor.ready();
+        Ok(())
     };
     let served = block_on(Box::pin(http::serve(
-        listener, tls, state, workers, files_max, ready,
+        listener, tls, state, workers, files_max, ready, stopping,
     )));
     drop(backups);
     store.stop();

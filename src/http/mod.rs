@@ -58,7 +58,8 @@ const FILES_OF_CONNECTION: u64 = 2;
 
 /// Serves the address book on `listener`, by TLS where there is one, with `workers`
 /// threads, in a process that may have `files_max` files open, until SIGTERM or SIGINT;
-/// says by `ready` when both are heard. Then finishes what is running within its limit.
+/// says by `ready` when both are heard. Then says `stopping`, and finishes what is running
+/// within its limit.
 ///
 /// # Errors
 /// What the operating system says of the socket or of the signal handlers.
@@ -69,6 +70,7 @@ pub async fn serve(
     workers: usize,
     files_max: u64,
     ready: impl FnOnce() -> io::Result<()>,
+    stopping: impl FnOnce() + 'static,
 ) -> io::Result<()> {
     // First of all: a signal that comes early stops the server gracefully, too.
     let terminate = signal(SignalKind::terminate())?;
@@ -85,7 +87,7 @@ pub async fn serve(
         .max_concurrent_connections(of_worker)
         .shutdown_timeout(limits.shutdown_wait.as_secs())
         .disable_signals();
-    let stopping = builder.graceful_shutdown_signal();
+    let stopped = builder.graceful_shutdown_signal();
     // As actix-web's own server has it, but each stream is read through its gate.
     let server = builder.listen("http", listener, move || {
         let app = App::new()
@@ -94,12 +96,12 @@ pub async fn serve(
             .configure(|app| routes::configure(app, state.base_path()))
             .default_service(web::to(envelope::no_such_path));
         let app = app.into_factory().map_err(|error| error.error_response());
-        let (stopping, connections) = (stopping.clone(), Arc::clone(&connections));
+        let (stopped, connections) = (stopped.clone(), Arc::clone(&connections));
         let (state, tls) = (state.clone(), tls.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
+                let stopped = stopped.clone();
+                async move { stopped.notified().await }
             })
             .keep_alive(KeepAlive::Timeout(limits.keep_alive))
             .client_request_timeout(limits.head_wait)
@@ -119,7 +121,7 @@ pub async fn serve(
         .and_then(http)
     })?;
     let mut server = server.run();
-    actix_web::rt::spawn(stop(server.handle(), terminate, interrupt));
+    actix_web::rt::spawn(stop(server.handle(), terminate, interrupt, stopping));
     // The first poll starts the workers, before anybody is told that they listen.
     let started = |context: &mut Context<'_>| Poll::Ready(Pin::new(&mut server).poll(context));
     if let Poll::Ready(ended) = future::poll_fn(started).await {
@@ -130,12 +132,18 @@ pub async fn serve(
 }
 
 /// Stops a server at either of two signals.
-async fn stop(server: ServerHandle, mut terminate: Signal, mut interrupt: Signal) {
+async fn stop(
+    server: ServerHandle,
+    mut terminate: Signal,
+    mut interrupt: Signal,
+    stopping: impl FnOnce(),
+) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     log::info!("stopping");
+    stopping();
     server.stop(true).await;
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::ClosedToUs;
+
 /// Why a file cannot be opened as an address book.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -14,6 +16,9 @@ pub enum OpenError {
         /// The operating system's reason.
         source: io::Error,
     },
+    /// It belongs to somebody else.
+    #[error("{0}")]
+    ClosedToUs(ClosedToUs),
     /// The file is something else.
     #[error("{0} is not a database")]
     NotADatabase(PathBuf),
@@ -72,16 +77,24 @@ pub enum OpenError {
 
 impl OpenError {
     pub(crate) fn storage(path: &Path, reason: impl ToString) -> Self {
-        Self::Storage {
-            path: path.to_owned(),
-            reason: reason.to_string(),
+        // SQLite says no more than that it cannot.
+        match ClosedToUs::of_book(path) {
+            Some(closed) => Self::ClosedToUs(closed),
+            None => Self::Storage {
+                path: path.to_owned(),
+                reason: reason.to_string(),
+            },
         }
     }
 
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
+        let denied = source.kind() == io::ErrorKind::PermissionDenied;
+        match denied.then(|| ClosedToUs::of_book(path)).flatten() {
+            Some(closed) => Self::ClosedToUs(closed),
+            None => Self::Io {
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 }

@@ -433,7 +433,7 @@ fn a_role_is_its_permissions_and_goes_with_others() {
     );
     assert_eq!(
         permissions(&["--role", "reader"]),
-        "read:Contacts read:Groups read:Optouts read:ApiKeys read:Audit"
+        "read:Contacts read:Groups read:Optouts read:ApiKeys read:Audit read:Metrics read:Backups"
     );
     assert_eq!(
         permissions(&["--role", "sender", "--permission", "delete:Contacts"]),

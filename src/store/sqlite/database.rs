@@ -18,7 +18,7 @@ use super::transaction::Transaction;
 use super::wal_mark::{self, Beside};
 use super::{migrations, schema, wal_scan};
 use crate::error::Error;
-use crate::files;
+use crate::files::{self, ClosedToUs};
 use crate::store::OpenError;
 use crate::store::ids::IDS;
 
@@ -80,6 +80,10 @@ impl Database {
         let file = KeptFile::open(path)?;
         let is_served = match lock {
             Some(lock) => {
+                // SQLite would open it to read, and only a write would fail.
+                if let Some(closed) = ClosedToUs::of_book(path) {
+                    return Err(OpenError::ClosedToUs(closed));
+                }
                 lock.hold(&file, path)?;
                 false
             }
