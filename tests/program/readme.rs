@@ -110,8 +110,11 @@ fn redacted(answer: &str) -> String {
 
 /// Sends each curl. A variable is the first id that is answered beside the text
 /// that is given for it.
-fn assert_answered_as_pasted(curls: &[(&str, &str)], variables: &[(&str, &str)]) {
-    let (server, key) = first_start();
+fn assert_answered_as_pasted(
+    (server, key): (Server, String),
+    curls: &[(&str, &str)],
+    variables: &[(&str, &str)],
+) {
     let mut set = Vec::new();
     let mut wrong = Vec::new();
     for (command, pasted) in curls {
@@ -148,12 +151,18 @@ fn the_readmes_first_contact_is_created_and_then_resolved() {
 fn every_curl_of_the_walk_is_answered_as_pasted() {
     let walk = curls(CALLS, "## A walk through them");
     assert_eq!(walk.len(), 31);
-    assert_answered_as_pasted(&walk, &[("$ID", "\"john\""), ("$GROUP", "\"members\":0")]);
+    let (server, key) = first_start();
+    // It goes on where the README's first contact ends.
+    for (command, _) in curls(README, "## Create the first contact") {
+        assert_eq!(call(&server, command, &key, &[]).send().status, 200);
+    }
+    let variables = [("$ID", "\"john\""), ("$GROUP", "\"members\":0")];
+    assert_answered_as_pasted((server, key), &walk, &variables);
 }
 
 #[test]
 fn every_call_about_keys_is_answered_as_pasted() {
     let calls = curls(KEYS, "## Over HTTP");
     assert_eq!(calls.len(), 7);
-    assert_answered_as_pasted(&calls, &[("$KEY", "\"token\":")]);
+    assert_answered_as_pasted(first_start(), &calls, &[("$KEY", "\"token\":")]);
 }
