@@ -1,13 +1,14 @@
 //! `serve`
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, RangedI64ValueParser};
 use clap::{Args, ValueEnum};
 
-use super::{BasePathArgument, DatabaseArgument, ListenArgument};
+use super::{BasePathArgument, DatabaseArgument, ListenArgument, listen_address};
 use crate::address::AddressRanges;
 use crate::http::ChangedLimit;
 use crate::origin::Origins;
@@ -61,6 +62,14 @@ pub struct Serve {
     /// Backups.
     #[command(flatten)]
     pub backups: BackupArguments,
+    /// One more address, for metrics and health alone, where no key is asked for
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "ADDRESSBOOK_METRICS_LISTEN",
+        value_parser = listen_address
+    )]
+    pub metrics_listen: Option<SocketAddr>,
     /// How much is logged on standard error
     #[arg(
         long,

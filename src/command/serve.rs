@@ -1,7 +1,7 @@
 //! `addressbook serve`
 
 use std::io::{self, Write, stdout};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -11,7 +11,7 @@ use super::{CommandError, initial_key, reachable};
 use crate::address::AddressRanges;
 use crate::cli::{BackupArguments, Serve, TlsArguments};
 use crate::files;
-use crate::http::{self, Limits, Settings, State, Tls};
+use crate::http::{self, Limits, Listeners, Settings, State, Tls};
 use crate::store::{Operator, ServerLock, Shelf, Store, locate};
 
 /// Open files that are asked for: two for each connection.
@@ -27,18 +27,13 @@ pub fn serve(
     arguments: &Serve,
     block_on: impl FnOnce(ServeFuture) -> io::Result<()>,
 ) -> Result<(), CommandError> {
-    let listen_on = arguments.listen.address;
-    let failed = |source| CommandError::Listen {
-        address: listen_on,
-        source,
-    };
     let base_path = &arguments.base_path.base;
     let proxies = arguments.trusted_proxies.iter().map(String::as_str);
     let trusted_proxies = AddressRanges::parse(proxies.filter(|range| !range.is_empty()))?;
     let tls = read_tls(&arguments.tls)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let listener = TcpListener::bind(listen_on).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let (calls, address) = listen(arguments.listen.address)?;
+    let metrics = arguments.metrics_listen.map(listen).transpose()?;
     let path = locate(&arguments.database.path)?;
     let lock = ServerLock::take(&path)?;
     let mut operator = Operator::open_or_create(&path, Some(&lock))?;
@@ -79,14 +74,23 @@ pub fn serve(
         let supervisor = supervisor.clone();
         move || supervisor.stopping()
     };
+    let metrics_address = metrics.as_ref().map(|(_, address)| *address);
     let ready = move || {
         log::info!(address:% = address, database:% = path.display(); "serving");
+        if let Some(address) = metrics_address {
+            log::info!(address:% = address; "serving metrics");
+        }
         writeln!(stdout(), "listening on {scheme}://{address}")?;
         supervisor.ready();
         Ok(())
     };
+    let listeners = Listeners {
+        calls,
+        tls,
+        metrics: metrics.map(|(listener, _)| listener),
+    };
     let served = block_on(Box::pin(http::serve(
-        listener, tls, state, workers, files_max, ready, stopping,
+        listeners, state, workers, files_max, ready, stopping,
     )));
     drop(backups);
     store.stop();
@@ -94,6 +98,14 @@ pub fn serve(
     served?;
     log::info!("stopped");
     Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), CommandError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    });
+    bound.map_err(|source| CommandError::Listen { address, source })
 }
 
 /// The directory for backups, where one is named.

@@ -29,13 +29,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol};
-use actix_server::{Server, ServerHandle};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
+};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
+use actix_web::web::ServiceConfig;
 use actix_web::{App, web};
 
 use gate::connections::{Connection, Connections};
@@ -48,6 +52,8 @@ use gate::transport::Transport;
 pub use routes::{CALLS, Call};
 use wire::envelope;
 
+use crate::base_path::BasePath;
+
 /// Connections of one worker, where the system grants the files for them; more
 /// wait unaccepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -56,16 +62,25 @@ const FILES_RESERVED: u64 = 256;
 /// Files that a connection takes: its socket, and a second handle on it.
 const FILES_OF_CONNECTION: u64 = 2;
 
-/// Serves the address book on `listener`, by TLS where there is one, with `workers`
-/// threads, in a process that may have `files_max` files open, until SIGTERM or SIGINT;
-/// says by `ready` when both are heard. Then says `stopping`, and finishes what is running
-/// within its limit.
+/// Where a server listens.
+pub struct Listeners {
+    /// For every call.
+    pub calls: TcpListener,
+    /// What speaks TLS there.
+    pub tls: Option<Tls>,
+    /// For operators' tools, without a key: metrics and health. Plain, and under no base
+    /// path.
+    pub metrics: Option<TcpListener>,
+}
+
+/// Serves the address book on `listeners` with `workers` threads, in a process that may
+/// have `files_max` files open, until SIGTERM or SIGINT; says by `ready` when both are
+/// heard. Then says `stopping`, and finishes what is running within its limit.
 ///
 /// # Errors
 /// What the operating system says of the socket or of the signal handlers.
 pub async fn serve(
-    listener: TcpListener,
-    tls: Option<Tls>,
+    listeners: Listeners,
     state: State,
     workers: usize,
     files_max: u64,
@@ -75,29 +90,81 @@ pub async fn serve(
     // First of all: a signal that comes early stops the server gracefully, too.
     let terminate = signal(SignalKind::terminate())?;
     let interrupt = signal(SignalKind::interrupt())?;
-    let tls = tls.map(Arc::new);
+    let tls = listeners.tls.map(Arc::new);
     actix_web::rt::spawn(read_anew(signal(SignalKind::hangup())?, tls.clone()));
     let state = web::Data::new(state);
     let limits = *state.limits();
     let of_worker = connections_max(files_max, workers);
     let connections = Connections::new(limits, of_worker.saturating_mul(workers));
     actix_web::rt::spawn(Arc::clone(&connections).reap());
-    let builder = Server::build()
+    let mut builder = Server::build()
         .workers(workers)
         .max_concurrent_connections(of_worker)
         .shutdown_timeout(limits.shutdown_wait.as_secs())
         .disable_signals();
-    let stopped = builder.graceful_shutdown_signal();
-    // As actix-web's own server has it, but each stream is read through its gate.
-    let server = builder.listen("http", listener, move || {
+    let door = Door {
+        stopped: builder.graceful_shutdown_signal(),
+        state,
+        connections,
+        tls,
+    };
+    if let Some(listener) = listeners.metrics {
+        let door = Door {
+            tls: None,
+            ..door.clone()
+        };
+        let open = move || door.open(|app, _| routes::configure_metrics(app));
+        builder = builder.listen("metrics", listener, open)?;
+    }
+    let server = builder.listen("http", listeners.calls, move || {
+        door.open(routes::configure)
+    })?;
+    let mut server = server.run();
+    actix_web::rt::spawn(stop(server.handle(), terminate, interrupt, stopping));
+    // The first poll starts the workers, before anybody is told that they listen.
+    let started = |context: &mut Context<'_>| Poll::Ready(Pin::new(&mut server).poll(context));
+    if let Poll::Ready(ended) = future::poll_fn(started).await {
+        return ended;
+    }
+    ready()?;
+    server.await
+}
+
+/// What a connection passes on its way in, the same at every address.
+#[derive(Clone)]
+struct Door {
+    stopped: GracefulShutdownSignal,
+    state: web::Data<State>,
+    connections: Arc<Connections>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Door {
+    /// What serves one worker's connections, with the calls that `configure` adds: as
+    /// actix-web's own server has it, but each stream is read through its gate.
+    fn open(
+        &self,
+        configure: fn(&mut ServiceConfig, &BasePath),
+    ) -> impl ServiceFactory<
+        TcpStream,
+        Config = (),
+        Response = (),
+        Error = DispatchError,
+        InitError = (),
+    > + use<> {
+        let Self {
+            stopped,
+            state,
+            connections,
+            tls,
+        } = self.clone();
+        let limits = *state.limits();
         let app = App::new()
             .app_data(state.clone())
             .wrap(from_fn(observe::observe))
-            .configure(|app| routes::configure(app, state.base_path()))
+            .configure(|app| configure(app, state.base_path()))
             .default_service(web::to(envelope::no_such_path));
         let app = app.into_factory().map_err(|error| error.error_response());
-        let (stopped, connections) = (stopped.clone(), Arc::clone(&connections));
-        let (state, tls) = (state.clone(), tls.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopped = stopped.clone();
@@ -119,16 +186,7 @@ pub async fn serve(
             async move { Ok((gated.await?, Protocol::Http1, peer)) }
         })
         .and_then(http)
-    })?;
-    let mut server = server.run();
-    actix_web::rt::spawn(stop(server.handle(), terminate, interrupt, stopping));
-    // The first poll starts the workers, before anybody is told that they listen.
-    let started = |context: &mut Context<'_>| Poll::Ready(Pin::new(&mut server).poll(context));
-    if let Poll::Ready(ended) = future::poll_fn(started).await {
-        return ended;
     }
-    ready()?;
-    server.await
 }
 
 /// Stops a server at either of two signals.

@@ -146,6 +146,21 @@ pub(super) fn configure(app: &mut ServiceConfig, base: &BasePath) {
     }
 }
 
+/// Adds what stands on the address for operators' tools alone.
+pub(super) fn configure_metrics(app: &mut ServiceConfig) {
+    let made: [(&'static str, MakeRoute); 3] = [
+        ("/healthz", |row| open(row, ops::healthz)),
+        ("/readyz", |row| open(row, ops::readyz)),
+        ("/metrics", |row| open(row, ops::all_metrics)),
+    ];
+    for (path, route) in made {
+        let row = CALLS.iter().position(|call| call.path == path);
+        if let Some(row) = row {
+            app.service(at(path, path, vec![(Method::GET, route(row))]));
+        }
+    }
+}
+
 /// A call that needs no key.
 fn open<F, Args>(row: usize, handler: F) -> Route
 where

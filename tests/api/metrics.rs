@@ -283,3 +283,38 @@ fn a_key_that_has_ended_is_named_once_a_minute() {
         );
     }
 }
+
+#[test]
+fn an_address_of_their_own_serves_all_of_them_without_a_key_and_nothing_else() {
+    let mut server = Server::start_with(&["--metrics-listen", "127.0.0.1:0", "--base-path", "/b"]);
+    let key = server.key(&["create:Contacts"]);
+    let address = until(|| {
+        let logged = server.logged();
+        let lines = logged
+            .lines()
+            .filter(|line| line.contains("serving metrics"));
+        let line: Value = serde_json::from_str(lines.last()?).unwrap();
+        Some(line["address"].as_str()?.parse().unwrap())
+    });
+    let calls = std::mem::replace(&mut server.address, address);
+    let text = open(&server);
+    assert!(families(&text).contains("addressbook_contacts"), "{text}");
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(server.call("GET", path).send().status, 200, "{path}");
+    }
+    for path in [
+        "/contacts",
+        "/auth/test",
+        "/b/metrics",
+        "/openapi.json",
+        "/",
+    ] {
+        let reply = server.call("GET", path).key(&key).send();
+        assert_eq!(reply.status, 404, "{path}");
+    }
+    assert_eq!(server.call("POST", "/metrics").send().status, 405);
+    server.address = calls;
+    let main = server.call("GET", "/b/metrics").send().body;
+    assert!(!main.contains("addressbook_contacts"), "{main}");
+    assert!(server.stop().success());
+}
