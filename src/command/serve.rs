@@ -68,6 +68,7 @@ pub fn serve(
         logs_addresses: arguments.log_addresses,
         shelf,
     };
+    store.begin_check(settings.limits.check_after)?;
     let state = State::new(Arc::clone(&store), settings);
     let supervisor = Supervisor::at(arguments.notify_socket.as_deref());
     let stopping = {

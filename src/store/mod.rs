@@ -31,7 +31,7 @@ use std::time::Duration;
 pub use measures::{Figures, Measures};
 pub use open_error::OpenError;
 pub use operator::Operator;
-pub use report::{CheckReport, Readiness, RestoreError};
+pub use report::{CheckReport, Integrity, Readiness, RestoreError};
 pub use shelf::{Backup, Shelf, ShelfError};
 pub use sqlite::{ServerLock, locate, restore, sqlite_version};
 pub use transfer::DryRun;
@@ -115,6 +115,17 @@ impl Store {
     pub fn backup(&self, path: &Path) -> Result<u64, RestoreError> {
         match self {
             Self::Sqlite(engine) => engine.backup(path),
+        }
+    }
+
+    /// Looks through the whole book beside everything else, once `after` is over; what
+    /// comes of it is told by [`Store::readiness`] and the log.
+    ///
+    /// # Errors
+    /// `Internal` where there is no thread for it.
+    pub fn begin_check(&self, after: Duration) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(engine) => engine.begin_check(after),
         }
     }
 

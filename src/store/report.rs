@@ -30,6 +30,21 @@ pub struct Readiness {
     pub has_room: bool,
     /// Whether anybody met damage: then nothing is written.
     pub is_damaged: bool,
+    /// What a look through the whole book found, if there was one.
+    pub integrity: Integrity,
+}
+
+/// What a look through a whole book found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// Nobody has looked, or not at all of it.
+    Unknown,
+    /// Somebody looks.
+    Running,
+    /// Nothing is wrong.
+    Whole,
+    /// So many things are wrong.
+    Damaged(usize),
 }
 
 /// Why a backup was not made or put back.

@@ -268,6 +268,14 @@ impl Server {
         server
     }
 
+    /// The same address book served anew, with more arguments.
+    pub fn restarted(mut self, arguments: &[&str]) -> Self {
+        assert!(self.stop().success());
+        let mut server = Self::start_command(program(), &self.database, arguments);
+        server.directory = self.directory.take();
+        server
+    }
+
     /// All that was logged so far.
     pub fn logged(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()

@@ -10,6 +10,9 @@ use std::time::Duration;
 const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     ("http/wire/body:TYPE_SHOWN_CHARACTERS_MAX", "cuts a message"),
     ("http/wire/envelope:PATH_SHOWN_BYTES_MAX", "cuts a message"),
+    ("limits:check_after", "told by docs/backing-up.md"),
+    ("store/sqlite/whole_check:PART_TIME_MAX", "told by docs/backing-up.md"),
+    ("store/sqlite/readers:CHECKS_MAX", "the server's own"),
     ("store/sqlite/figures:FIGURES_MAX", "the server's own"),
     (
         "store/sqlite/figures:KEY_EXPIRIES_MAX",

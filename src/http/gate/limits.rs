@@ -57,6 +57,8 @@ limits! {
     chunk_wait: 7_000,
     /// How long all chunks of a file may keep the server waiting: a GiB at 5 Mbit/s.
     file_wait: 1_800_000,
+    /// How long after its start the server looks through the whole book.
+    check_after: 60_000,
     /// How long running requests may take after a signal to stop; counted in whole
     /// seconds.
     shutdown_wait: 8_000,

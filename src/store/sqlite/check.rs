@@ -14,6 +14,7 @@ use crate::store::CheckReport;
 const LINES_MAX: usize = 20;
 
 const INTEGRITY: &str = "PRAGMA integrity_check(20)";
+const TABLES: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
 const FOREIGN_KEYS: &str = "SELECT DISTINCT \"table\" || ' has rows that belong to no '
         || parent FROM pragma_foreign_key_check";
 /// What is counted as rows change, beside the rows themselves.
@@ -32,8 +33,68 @@ const COUNTS: &str = "SELECT 'the counter of ' || name || ' says ' || value || '
             (SELECT count(*) FROM memberships WHERE group_id = groups.id) AS counted
         FROM groups)
     WHERE members <> counted";
-const CONTACTS: &str = "SELECT id, alias, msisdn, checksum, meta, updated_on FROM contacts";
+/// Rows behind the one that has an id, in the order of ids.
+const CONTACTS: &str = "SELECT id, alias, msisdn, checksum, meta, updated_on FROM contacts
+    WHERE id > ?1 ORDER BY id LIMIT ?2";
 const OPTOUTS: &str = "SELECT msisdn FROM optouts";
+/// Contacts that are looked at in one state of the book.
+const CONTACTS_OF_PART: i64 = 1000;
+
+/// A part of a book that is looked at in one state of it.
+pub(super) enum Part {
+    /// The pages of the table at this place among all.
+    Table(usize),
+    /// What refers to what is not there.
+    ForeignKeys,
+    /// What is kept twice.
+    Counts,
+    /// The contacts behind the one that has this id.
+    Contacts([u8; 16]),
+    /// The numbers of opt-outs.
+    Optouts,
+}
+
+/// Each part, the first of those that have several.
+pub(super) fn parts() -> [Part; 5] {
+    [
+        Part::Table(0),
+        Part::ForeignKeys,
+        Part::Counts,
+        Part::Contacts([0; 16]),
+        Part::Optouts,
+    ]
+}
+
+impl Part {
+    /// Looks at it; the next one of its kind, if there is one.
+    pub(super) fn look(
+        self,
+        connection: &Connection,
+        report: &mut CheckReport,
+    ) -> Result<Option<Self>, rusqlite::Error> {
+        match self {
+            Self::Table(place) => {
+                let tables = lines(connection, TABLES)?;
+                let Some(table) = tables.get(place) else {
+                    return Ok(None);
+                };
+                let found = lines(connection, &format!("PRAGMA integrity_check('{table}')"))?;
+                report
+                    .damage
+                    .extend(found.into_iter().filter(|line| line != "ok"));
+                return Ok(Some(Self::Table(place + 1)));
+            }
+            Self::ForeignKeys => report.damage.extend(lines(connection, FOREIGN_KEYS)?),
+            Self::Counts => report.damage.extend(lines(connection, COUNTS)?),
+            Self::Contacts(behind) => {
+                let last = check_contacts(connection, behind, CONTACTS_OF_PART, report)?;
+                return Ok(last.map(Self::Contacts));
+            }
+            Self::Optouts => check_optouts(connection, report)?,
+        }
+        Ok(None)
+    }
+}
 
 /// Looks through the book that `connection` has open, all of it in one state.
 pub(super) fn check(connection: &Connection) -> Result<CheckReport, rusqlite::Error> {
@@ -49,7 +110,7 @@ pub(super) fn check(connection: &Connection) -> Result<CheckReport, rusqlite::Er
     // The rest is of today's schema; an older file has none of its tables, perhaps.
     if version == SCHEMA_VERSION {
         report.damage.extend(lines(&state, COUNTS)?);
-        check_contacts(&state, &mut report)?;
+        check_contacts(&state, [0; 16], -1, &mut report)?;
         check_optouts(&state, &mut report)?;
     }
     Ok(report)
@@ -61,31 +122,40 @@ fn lines(connection: &Connection, query: &str) -> Result<Vec<String>, rusqlite::
     lines.collect()
 }
 
+/// Looks at up to `limit` contacts behind the id `behind`; the id of the last one, where
+/// there may be more.
 fn check_contacts(
     connection: &Connection,
+    behind: [u8; 16],
+    limit: i64,
     report: &mut CheckReport,
-) -> Result<(), rusqlite::Error> {
-    let mut statement = connection.prepare(CONTACTS)?;
-    let mut rows = statement.query([])?;
-    let mut wrong = 0;
+) -> Result<Option<[u8; 16]>, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(CONTACTS)?;
+    let mut rows = statement.query((behind, limit))?;
+    let (mut looked_at, mut wrong) = (0, 0);
+    let mut last = None;
     while let Some(row) = rows.next()? {
-        report.contacts += 1;
+        looked_at += 1;
+        // A damaged id ends the walk: nobody knows what is behind it.
+        let id: Option<[u8; 16]> = row.get(0).ok();
+        last = id;
         let Some(fault) = fault_of(row, report) else {
             continue;
         };
         wrong += 1;
         if wrong <= LINES_MAX {
-            let id: [u8; 16] = row.get(0).unwrap_or_default();
-            let id = uuid::Uuid::from_bytes(id);
+            let id = uuid::Uuid::from_bytes(id.unwrap_or_default());
             report.damage.push(format!("contact {id} {fault}"));
         }
     }
     if wrong > LINES_MAX {
-        report
-            .damage
-            .push(format!("{} more contacts", wrong - LINES_MAX));
+        let more = wrong - LINES_MAX;
+        report.damage.push(format!("{more} more contacts"));
     }
-    Ok(())
+    report.contacts += looked_at;
+    // A damaged id must not lead back.
+    let last = last.filter(|last| *last > behind);
+    Ok(last.filter(|_| i64::try_from(looked_at) == Ok(limit)))
 }
 
 /// What is wrong with a contact; counts what today's rules would refuse.

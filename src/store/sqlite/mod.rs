@@ -38,6 +38,7 @@ mod sweep;
 mod transaction;
 mod wal_mark;
 mod wal_scan;
+mod whole_check;
 mod writer;
 
 pub(super) use backup::contacts_of as backup_contacts;
@@ -61,6 +62,7 @@ use export::{EXPORT_WAIT_MAX, SPOOLS_MAX, SPOOLS_OF_KEY_MAX};
 use figures::FIGURES_MAX;
 use readers::{EXPORTS_MAX, EXPORTS_OF_KEY_MAX, IMPORTS_MAX, IMPORTS_OF_KEY_MAX, Readers};
 use transaction::Counter;
+use whole_check::WholeCheck;
 use writer::Writer;
 
 /// A file that is being served: one writer thread and read-only connections.
@@ -73,6 +75,7 @@ pub struct Engine {
     spools: SharedPermits,
     figures: Permits,
     measures: Measures,
+    check: WholeCheck,
     broken_wals: u64,
 }
 
@@ -89,6 +92,7 @@ impl Engine {
             path,
             broken_wals,
             measures,
+            check: WholeCheck::default(),
             figures: Permits::new(FIGURES_MAX, Duration::ZERO, Error::ListsBusy),
             exports: SharedPermits::new(
                 EXPORTS_MAX,
@@ -135,7 +139,13 @@ impl Engine {
             reads: read.map(drop),
             writes: self.writer.probe().await,
             is_damaged: self.readers.damage().is_found(),
+            integrity: self.check.found(),
         }
+    }
+
+    /// Looks through the whole book beside everything else, once `after` is over.
+    pub(crate) fn begin_check(&self, after: Duration) -> Result<(), Error> {
+        self.check.begin(self.readers.clone(), after)
     }
 
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
@@ -144,6 +154,7 @@ impl Engine {
 
     /// Writes what is queued, checkpoints the whole WAL and closes the file.
     pub(crate) fn stop(&self) {
+        self.check.stop();
         self.writer.stop();
     }
 

@@ -30,6 +30,7 @@ pub(super) const IMPORTS_MAX: usize = 16;
 pub(super) const IMPORTS_OF_KEY_MAX: usize = 4;
 /// The server's own, one after the other.
 const BACKUPS_MAX: usize = 1;
+const CHECKS_MAX: usize = 1;
 /// How long a list waits for its permit, and how long it may then take.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 const LIST_TIME_MAX: Duration = Duration::from_secs(10);
@@ -63,6 +64,7 @@ impl Readers {
             + EXPORTS_MAX
             + IMPORTS_MAX
             + BACKUPS_MAX
+            + CHECKS_MAX
             + FIGURES_MAX;
         let permits = |at_once_max, share| {
             SharedPermits::new(at_once_max, share, LIST_WAIT_MAX, Error::ListsBusy)
