@@ -13,6 +13,7 @@ mod pages;
 mod progress;
 mod serve;
 mod transfer;
+mod watch;
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write, stdout};
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::backups::Backups;
 use super::notify::Supervisor;
+use super::watch::watch;
 use super::{CommandError, initial_key, reachable};
 use crate::address::AddressRanges;
 use crate::cli::{BackupArguments, Serve, TlsArguments};
@@ -27,26 +29,18 @@ pub fn serve(
     arguments: &Serve,
     block_on: impl FnOnce(ServeFuture) -> io::Result<()>,
 ) -> Result<(), CommandError> {
-    let base_path = &arguments.base_path.base;
-    let proxies = arguments.trusted_proxies.iter().map(String::as_str);
-    let trusted_proxies = AddressRanges::parse(proxies.filter(|range| !range.is_empty()))?;
     let tls = read_tls(&arguments.tls)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (calls, address) = listen(arguments.listen.address)?;
     let metrics = arguments.metrics_listen.map(listen).transpose()?;
     let path = locate(&arguments.database.path)?;
     let lock = ServerLock::take(&path)?;
-    let mut operator = Operator::open_or_create(&path, Some(&lock))?;
-    if !arguments.no_initial_key && operator.has_no_key()? {
-        let url = format!("{scheme}://{}{base_path}", reachable(address));
-        match &arguments.initial_key_file {
-            Some(file) => initial_key::take(&mut operator, file)?,
-            None => initial_key::make(&mut operator, &url)?,
-        }
-    }
-    for (open, mode) in files::open_to_others(&path) {
-        log::warn!(path:% = open.display(), mode:% = format_args!("{mode:04o}"); "open to others than its owner");
-    }
+    let url = format!(
+        "{scheme}://{}{}",
+        reachable(address),
+        arguments.base_path.base
+    );
+    let operator = open_book(arguments, &path, &lock, &url)?;
     // A connection takes two of them; as many as the system grants.
     let files_max = rlimit::increase_nofile_limit(FILES_MAX).unwrap_or_else(|error| {
         log::warn!(error:% = error; "the limit on open files stays as it is");
@@ -56,19 +50,14 @@ pub fn serve(
     let workers = available_parallelism().map_or(1, usize::from);
     let store = Arc::new(Store::start(operator, workers)?);
     let shelf = open_shelf(&arguments.backups)?;
+    let backup_every = arguments.backups.every;
     let backups = shelf
         .clone()
-        .map(|shelf| Backups::start(shelf, Arc::clone(&store), arguments.backups.every))
+        .map(|shelf| Backups::start(shelf, Arc::clone(&store), backup_every))
         .transpose()?;
-    let settings = Settings {
-        trusted_proxies,
-        base_path: base_path.clone(),
-        origins: arguments.origins.iter().cloned().collect(),
-        limits: Limits::with(&arguments.limits),
-        logs_addresses: arguments.log_addresses,
-        shelf,
-    };
-    store.begin_check(settings.limits.check_after)?;
+    let settings = settings(arguments, shelf.clone())?;
+    let limits = settings.limits;
+    store.begin_check(limits.check_after)?;
     let state = State::new(Arc::clone(&store), settings);
     let supervisor = Supervisor::at(arguments.notify_socket.as_deref());
     let stopping = {
@@ -90,15 +79,53 @@ pub fn serve(
         tls,
         metrics: metrics.map(|(listener, _)| listener),
     };
-    let served = block_on(Box::pin(http::serve(
-        listeners, state, workers, files_max, ready, stopping,
-    )));
+    let watched = Arc::clone(&store);
+    let served = block_on(Box::pin(async move {
+        let backups = shelf.as_deref().map(|shelf| (shelf, backup_every));
+        tokio::select! {
+            served = http::serve(listeners, state, workers, files_max, ready, stopping) => served,
+            never = watch(&watched, backups, limits.watch_every) => match never {},
+        }
+    }));
     drop(backups);
     store.stop();
     drop(lock);
     served?;
     log::info!("stopped");
     Ok(())
+}
+
+/// Opens the address book, made with its first key where it has none; the key is told
+/// together with `url`.
+fn open_book(
+    arguments: &Serve,
+    path: &Path,
+    lock: &ServerLock,
+    url: &str,
+) -> Result<Operator, CommandError> {
+    let mut operator = Operator::open_or_create(path, Some(lock))?;
+    if !arguments.no_initial_key && operator.has_no_key()? {
+        match &arguments.initial_key_file {
+            Some(file) => initial_key::take(&mut operator, file)?,
+            None => initial_key::make(&mut operator, url)?,
+        }
+    }
+    for (open, mode) in files::open_to_others(path) {
+        log::warn!(path:% = open.display(), mode:% = format_args!("{mode:04o}"); "open to others than its owner");
+    }
+    Ok(operator)
+}
+
+fn settings(arguments: &Serve, shelf: Option<Arc<Shelf>>) -> Result<Settings, CommandError> {
+    let proxies = arguments.trusted_proxies.iter().map(String::as_str);
+    Ok(Settings {
+        trusted_proxies: AddressRanges::parse(proxies.filter(|range| !range.is_empty()))?,
+        base_path: arguments.base_path.base.clone(),
+        origins: arguments.origins.iter().cloned().collect(),
+        limits: Limits::with(&arguments.limits),
+        logs_addresses: arguments.log_addresses,
+        shelf,
+    })
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), CommandError> {

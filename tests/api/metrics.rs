@@ -290,10 +290,9 @@ fn an_address_of_their_own_serves_all_of_them_without_a_key_and_nothing_else() {
     let key = server.key(&["create:Contacts"]);
     let address = until(|| {
         let logged = server.logged();
-        let lines = logged
-            .lines()
-            .filter(|line| line.contains("serving metrics"));
-        let line: Value = serde_json::from_str(lines.last()?).unwrap();
+        let mut lines = logged.lines();
+        let line = lines.find(|line| line.contains("serving metrics"))?;
+        let line: Value = serde_json::from_str(line).unwrap();
         Some(line["address"].as_str()?.parse().unwrap())
     });
     let calls = std::mem::replace(&mut server.address, address);

@@ -10,8 +10,12 @@ use std::time::Duration;
 const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     ("http/wire/body:TYPE_SHOWN_CHARACTERS_MAX", "cuts a message"),
     ("http/wire/envelope:PATH_SHOWN_BYTES_MAX", "cuts a message"),
+    ("limits:watch_every", "the server's own"),
     ("limits:check_after", "told by docs/backing-up.md"),
-    ("store/sqlite/whole_check:PART_TIME_MAX", "told by docs/backing-up.md"),
+    (
+        "store/sqlite/whole_check:PART_TIME_MAX",
+        "told by docs/backing-up.md",
+    ),
     ("store/sqlite/readers:CHECKS_MAX", "the server's own"),
     ("store/sqlite/figures:FIGURES_MAX", "the server's own"),
     (

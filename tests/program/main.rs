@@ -32,3 +32,4 @@ mod tls;
 mod transfer;
 mod transfer_crash;
 mod upgrade;
+mod warnings;

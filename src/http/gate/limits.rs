@@ -59,6 +59,8 @@ limits! {
     file_wait: 1_800_000,
     /// How long after its start the server looks through the whole book.
     check_after: 60_000,
+    /// How often disk, keys and backups are looked at.
+    watch_every: 60_000,
     /// How long running requests may take after a signal to stop; counted in whole
     /// seconds.
     shutdown_wait: 8_000,
