@@ -102,7 +102,7 @@ pub enum CommandError {
         source: std::io::Error,
     },
     /// A certificate without its key, or the other way round.
-    #[error("--tls-cert and --tls-key belong together, name both")]
+    #[error("a TLS certificate and its key belong together, name both: tls-cert and tls-key")]
     TlsHalf,
     /// The certificate or its key cannot be used.
     #[error(transparent)]

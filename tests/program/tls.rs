@@ -72,7 +72,7 @@ fn a_wrong_certificate_or_key_is_told_with_its_file() {
         ["--tls-cert", shown(&certificate)],
         ["--tls-key", shown(&key)],
     ] {
-        let told = "--tls-cert and --tls-key belong together, name both";
+        let told = "a TLS certificate and its key belong together, name both: tls-cert and tls-key";
         assert_eq!(refused(&half), told);
     }
 }
