@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use actix_web::http::Method;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -25,7 +26,15 @@ const STATUSES_AT_HAND: usize = 8;
 /// What stands for a path that the route table does not have.
 pub(super) const UNMATCHED: &str = "unmatched";
 /// Methods that are told by name: a stranger may send any other.
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+static METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
 const OTHER_METHOD: &str = "other";
 
 /// Where the check of a key ended; each costs more than the one before it.
@@ -152,12 +161,12 @@ impl Metrics {
     pub(super) fn count_answer(
         &self,
         call: Option<CallOf>,
-        method: &str,
+        method: &Method,
         status: u16,
         took: Duration,
     ) {
-        let method = METHODS.into_iter().find(|known| *known == method);
-        let method = method.unwrap_or(OTHER_METHOD);
+        let method = METHODS.iter().find(|known| **known == method);
+        let method = method.map_or(OTHER_METHOD, Method::as_str);
         let route = call.map_or(UNMATCHED, CallOf::route);
         let at_hand = match call {
             Some(CallOf::Row(row)) if CALLS[row].method == method => Some(&self.at_hand[row]),

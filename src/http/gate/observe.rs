@@ -189,7 +189,7 @@ fn finish(response: &ServiceResponse<BoxBody>, request_id: &HeaderValue, took: D
     let call = request.extensions().get::<CallOf>().copied();
     let state = State::of(request).ok();
     if let Some(state) = state {
-        let method = request.method().as_str();
+        let method = request.method();
         let metrics = &state.metrics;
         metrics.count_answer(call, method, status.as_u16(), took);
     }
