@@ -33,3 +33,4 @@ mod transfer;
 mod transfer_crash;
 mod upgrade;
 mod warnings;
+mod watching;
