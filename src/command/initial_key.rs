@@ -138,7 +138,7 @@ fn announce(path: &Path, url: &str) -> Result<(), CommandError> {
          curl '{url}/contacts' \\\n    \
          --header 'Content-Type: application/json' \\\n    \
          --header \"Authorization: Bearer $(cat '{quoted}')\" \\\n    \
-         --data '{{\"alias\": \"john\", \"msisdn\": \"4479000000001\", \"meta\": {{\"NAME\": \"John\"}}}}'\n"
+         --data '{{\"alias\": \"john\", \"msisdn\": \"4479000000001\", \"meta\": {{\"NAME\": \"John\", \"CITY\": \"London\"}}}}'\n"
     )?;
     Ok(())
 }
