@@ -171,6 +171,19 @@ fn an_address_book_whose_schema_was_altered() {
         ("CREATE INDEX gift ON contacts (meta)", "index gift"),
         ("DROP INDEX contacts_by_msisdn", "index contacts_by_msisdn"),
         ("ALTER TABLE audit ADD COLUMN gift TEXT", "table audit"),
+        // Litestream makes two tables, and nothing else by its name.
+        (
+            "CREATE TABLE _litestream_gift (a)",
+            "table _litestream_gift",
+        ),
+        (
+            "CREATE VIEW _litestream_seq AS SELECT * FROM contacts",
+            "view _litestream_seq",
+        ),
+        (
+            "CREATE TRIGGER _litestream_lock AFTER INSERT ON contacts BEGIN SELECT 1; END",
+            "trigger _litestream_lock",
+        ),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("book.db");
@@ -191,7 +204,10 @@ fn tables_of_a_replicator_are_left_alone() {
     let database = directory.path().join("book.db");
     make_key(&database, &["read:Contacts"], &[]);
     let file = rusqlite::Connection::open(&database).unwrap();
-    let theirs = "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER); ANALYZE";
+    let theirs = "CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER);
+        CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER);
+        INSERT INTO _litestream_seq VALUES (1, 1);
+        ANALYZE";
     file.execute_batch(theirs).unwrap();
     file.close().unwrap();
     let server = Server::start_on(&database);
