@@ -201,6 +201,31 @@ fn a_backup_that_is_copied_beside_the_wal_of_its_own_time_is_refused() {
 }
 
 #[test]
+fn a_wal_that_another_process_began_anew_is_refused_beside_an_earlier_copy() {
+    let book = Book::new();
+    let mut server = book.serve();
+    book.fill(&server, "a", 20);
+    server.stop();
+    let copy = fs::read(&book.database).unwrap();
+    let mut server = book.serve();
+    book.fill(&server, "b", 20);
+    let other = rusqlite::Connection::open(&book.database).unwrap();
+    // The server's own reads are in the way for a moment.
+    until(|| {
+        let checkpoint = "PRAGMA wal_checkpoint(RESTART)";
+        let held = other.query_row(checkpoint, [], |row| row.get::<_, bool>(0));
+        (!held.unwrap()).then_some(())
+    });
+    // The last one to close it would empty it.
+    drop(other);
+    book.fill(&server, "c", 3);
+    server.kill();
+    fs::write(&book.database, copy).unwrap();
+    let said = refused(&book.run("check", None));
+    assert!(said.contains("does not belong to"), "{said}");
+}
+
+#[test]
 fn what_is_no_whole_backup_is_refused_and_the_book_stays() {
     let book = Book::new();
     let mut server = book.serve();

@@ -186,9 +186,12 @@ impl Wal {
         self.lock().mark_wanted = true;
     }
 
-    /// Notes that a WAL has its mark.
+    /// Notes that a WAL has its mark, which it must not get twice: until a checkpoint, its
+    /// file has the one from before. So the WAL counts as a new one that only grows.
     pub(super) fn note_mark(&self) {
-        self.lock().mark_wanted = false;
+        let mut state = self.lock();
+        state.mark_wanted = false;
+        state.pages = 0;
     }
 
     /// Notes that another process wrote.
@@ -252,6 +255,8 @@ impl Drop for Writing<'_> {
         state.writing = false;
         // Nothing is told where nothing was written.
         if let Some(pages) = PAGES.take() {
+            // Another process checkpointed all of it, so that it began anew without a mark.
+            state.mark_wanted |= pages < state.pages;
             state.pages = pages;
             state.written = true;
             state.written_at = Some(Instant::now());
