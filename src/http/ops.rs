@@ -34,16 +34,15 @@ pub(super) async fn metrics(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Refusal> {
-    let all = auth::is_allowed::<ReadMetrics>(&request).await?;
-    written(&state, all).await
+    let text = match auth::is_allowed::<ReadMetrics>(&request).await? {
+        true => state.all_metrics().await?,
+        false => state.open_metrics().await?,
+    };
+    Ok(envelope::of_type(METRICS_TYPE, text))
 }
 
 /// Writes all metrics out, to whoever reaches the address that is for them alone.
 pub(super) async fn all_metrics(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
-    written(&state, true).await
-}
-
-async fn written(state: &State, all: bool) -> Result<HttpResponse, Refusal> {
-    let text = state.metrics_text(all).await?;
+    let text = state.all_metrics().await?;
     Ok(envelope::of_type(METRICS_TYPE, text))
 }

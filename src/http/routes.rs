@@ -146,8 +146,12 @@ pub(super) fn configure(app: &mut ServiceConfig, base: &BasePath) {
     }
 }
 
+/// Is among the data of the application that operators' tools alone reach.
+pub(super) struct ForTools;
+
 /// Adds what stands on the address for operators' tools alone.
 pub(super) fn configure_metrics(app: &mut ServiceConfig) {
+    app.app_data(ForTools);
     let made: [(&'static str, MakeRoute); 3] = [
         ("/healthz", |row| open(row, ops::healthz)),
         ("/readyz", |row| open(row, ops::readyz)),

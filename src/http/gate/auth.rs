@@ -84,6 +84,8 @@ pub(crate) async fn is_allowed<N: Need>(request: &HttpRequest) -> Result<bool, E
     }
     let state = State::of(request)?;
     let admitted = state.admit(request).await?;
+    // What is read takes time.
+    admitted.snapshot.take();
     if let Some(spent) = state.take_request(&admitted.credential)
         && !spent.level.taken
     {
@@ -92,7 +94,12 @@ pub(crate) async fn is_allowed<N: Need>(request: &HttpRequest) -> Result<bool, E
             wait_s: whole_seconds(spent.level.wait),
         });
     }
-    admitted.grant::<N>()?;
+    if let Err(error) = admitted.grant::<N>() {
+        if let Error::NotPermitted(permission) = error {
+            state.note_refusal(&admitted, permission);
+        }
+        return Err(error);
+    }
     request.extensions_mut().insert(Rc::new(admitted));
     Ok(true)
 }

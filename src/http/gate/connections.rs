@@ -286,6 +286,8 @@ impl Connection {
     /// body that was not read is thrown away.
     pub(super) fn answered(&self, closing: bool) {
         let mut gate = self.gate.borrow_mut();
+        // What was not asked for by now must not stand behind the answer.
+        gate.owes_continue = false;
         gate.phase = if closing {
             Phase::Ending
         } else if gate.is_last {

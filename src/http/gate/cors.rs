@@ -12,6 +12,7 @@ use actix_web::http::header::{
 };
 
 use super::state::State;
+use crate::http::routes::ForTools;
 use crate::http::wire::envelope;
 
 /// Headers of requests that a script may set.
@@ -32,7 +33,7 @@ pub(super) fn share(response: &mut ServiceResponse<BoxBody>) {
     let Ok(state) = State::of(request) else {
         return;
     };
-    if state.origins().is_empty() {
+    if state.origins().is_empty() || request.app_data::<ForTools>().is_some() {
         return;
     }
     let headers = request.headers();

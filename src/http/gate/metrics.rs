@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use super::process;
 use crate::http::routes::CALLS;
+use crate::moment::Moment;
 use crate::store::{Figures, FoundDamage, Measures};
 
 /// Seconds in which requests are answered.
@@ -109,6 +110,8 @@ pub(crate) struct Metrics {
     answers: Family<AnswerLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
+    /// When the process began, about.
+    started: Moment,
     at_hand: Vec<AtHand>,
 }
 
@@ -136,6 +139,7 @@ impl Default for Metrics {
             answers: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             in_flight: Gauge::default(),
+            started: Moment::now(),
             at_hand: CALLS.iter().map(|_| AtHand::default()).collect(),
         }
     }
@@ -186,7 +190,10 @@ impl Metrics {
         };
         let took_s = took.as_secs_f64();
         let Some(at_hand) = at_hand else {
-            duration().observe(took_s);
+            // Of a method or a path that there is not, nobody asks how long it took.
+            if matches!(call, Some(CallOf::Row(_))) {
+                duration().observe(took_s);
+            }
             answers().inc();
             return;
         };
@@ -209,7 +216,7 @@ impl Metrics {
     /// Writes out what everybody may see, and the rest where it is given.
     pub(super) fn to_text(&self, rest: Option<Rest<'_>>) -> Result<String, std::fmt::Error> {
         let mut all = Registry::default();
-        process::register(&mut all);
+        process::register(&mut all, self.started);
         let registry = all.sub_registry_with_prefix("addressbook");
         let help = "Checks of API keys by where they ended";
         registry.register("key_checks", help, self.key_checks.clone());
@@ -234,7 +241,7 @@ impl Metrics {
 
 /// What only those see who may read the metrics: what the book holds and how it fares.
 pub(super) struct Rest<'a> {
-    pub(super) figures: &'a Figures,
+    pub(super) figures: Option<&'a Figures>,
     pub(super) measures: &'a Measures,
     pub(super) damage: FoundDamage,
     pub(super) last_backup_s: Option<i64>,
@@ -242,7 +249,6 @@ pub(super) struct Rest<'a> {
 
 impl Rest<'_> {
     fn register(&self, registry: &mut Registry) {
-        let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         let Self {
             figures,
             measures,
@@ -268,33 +274,6 @@ impl Rest<'_> {
         let help = "Seconds that a checkpoint of the WAL took";
         let seconds = measures.checkpoint_seconds.clone();
         registry.register("checkpoint_duration_seconds", help, seconds);
-        registry.register("wal_bytes", "Bytes of the WAL", gauge(figures.wal_bytes));
-        let help = "Bytes of the database file";
-        registry.register("database_bytes", help, gauge(figures.database_bytes));
-        if let (Some(all), Some(free)) = (figures.disk_bytes, figures.disk_free_bytes) {
-            let help = "Bytes of the file system that holds it";
-            registry.register("disk_bytes", help, gauge(all));
-            let help = "Bytes of the file system that are free";
-            registry.register("disk_free_bytes", help, gauge(free));
-        }
-        registry.register("contacts", "Contacts", gauge(figures.contacts));
-        registry.register(
-            "optouts",
-            "Numbers that are opted out",
-            gauge(figures.optouts),
-        );
-        registry.register("groups", "Groups", gauge(figures.groups));
-        let expiries = Family::<KeyLabels, Gauge>::default();
-        for (id, expires_on) in &figures.key_expiries {
-            let labels = KeyLabels {
-                key: id.to_string(),
-            };
-            expiries
-                .get_or_create(&labels)
-                .set(expires_on.millis() / 1000);
-        }
-        let help = "When a key expires, of those that do";
-        registry.register("key_expiry_timestamp_seconds", help, expiries);
         if let Some(last) = self.last_backup_s {
             let help = "When the server made its last backup";
             registry.register(
@@ -303,5 +282,39 @@ impl Rest<'_> {
                 ConstGauge::new(last),
             );
         }
+        if let Some(figures) = figures {
+            register_figures(figures, registry);
+        }
     }
+}
+
+fn register_figures(figures: &Figures, registry: &mut Registry) {
+    let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+    registry.register("wal_bytes", "Bytes of the WAL", gauge(figures.wal_bytes));
+    let help = "Bytes of the database file";
+    registry.register("database_bytes", help, gauge(figures.database_bytes));
+    if let (Some(all), Some(free)) = (figures.disk_bytes, figures.disk_free_bytes) {
+        let help = "Bytes of the file system that holds it";
+        registry.register("disk_bytes", help, gauge(all));
+        let help = "Bytes of the file system that are free";
+        registry.register("disk_free_bytes", help, gauge(free));
+    }
+    registry.register("contacts", "Contacts", gauge(figures.contacts));
+    registry.register(
+        "optouts",
+        "Numbers that are opted out",
+        gauge(figures.optouts),
+    );
+    registry.register("groups", "Groups", gauge(figures.groups));
+    let expiries = Family::<KeyLabels, Gauge>::default();
+    for (id, expires_on) in &figures.key_expiries {
+        let labels = KeyLabels {
+            key: id.to_string(),
+        };
+        expiries
+            .get_or_create(&labels)
+            .set(expires_on.millis() / 1000);
+    }
+    let help = "When a key expires, of those that do";
+    registry.register("key_expiry_timestamp_seconds", help, expiries);
 }

@@ -1,17 +1,26 @@
 //! What the system says of this process, under the names that every client library of
 //! Prometheus gives it.
 
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-/// Adds the `process_…` metrics; none where the system has no procfs.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn register(_: &mut Registry) {}
+use crate::moment::Moment;
 
-/// Adds the `process_…` metrics; what the system does not say is left out.
+/// Adds the `process_…` metrics of a process that began at `started`.
+pub(super) fn register(registry: &mut Registry, started: Moment) {
+    let began = ConstGauge::new(started.millis() / 1000);
+    registry.register("process_start_time_seconds", "When it began", began);
+    register_of_system(registry);
+}
+
+/// Adds nothing: the system has no procfs.
+#[cfg(not(target_os = "linux"))]
+fn register_of_system(_: &mut Registry) {}
+
+/// Adds what the system says; what it does not say is left out.
 #[cfg(target_os = "linux")]
-pub(super) fn register(registry: &mut Registry) {
+fn register_of_system(registry: &mut Registry) {
     use prometheus_client::metrics::counter::ConstCounter;
-    use prometheus_client::metrics::gauge::ConstGauge;
 
     let Ok(process) = procfs::process::Process::myself() else {
         return;
@@ -29,11 +38,6 @@ pub(super) fn register(registry: &mut Registry) {
         registry.register("process_virtual_memory_bytes", help, gauge(stat.vsize));
         let threads = ConstGauge::new(stat.num_threads);
         registry.register("process_threads", "Threads", threads);
-        if let Ok(booted) = procfs::boot_time_secs() {
-            let help = "When it began";
-            let began = gauge(booted + stat.starttime / ticks);
-            registry.register("process_start_time_seconds", help, began);
-        }
     }
     if let Ok(open) = process.fd_count() {
         registry.register("process_open_fds", "Open files", gauge(open as u64));

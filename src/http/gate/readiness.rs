@@ -1,23 +1,21 @@
 //! Whether the server is ready, looked at no more often than once a second, however often
 //! strangers ask.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::recent::Recent;
 use crate::error::Error;
 use crate::store::{Integrity, Readiness, Store};
 
-/// How long what was found holds.
-const FOUND_HOLDS: Duration = Duration::from_secs(1);
 /// How long a look may take, and how long an answer waits for one.
 const LOOK_WAIT_MAX: Duration = Duration::from_millis(1_500);
 
 /// What was found last.
 #[derive(Default)]
-pub(super) struct LastLook(Mutex<Option<(Instant, Checks)>>);
+pub(super) struct LastLook(Recent<Checks>);
 
 /// Each check: `ok`, or what is wrong in words.
 #[derive(Clone, Serialize)]
@@ -32,17 +30,8 @@ pub(crate) struct Checks {
 impl LastLook {
     /// What is known, looked at anew where that is old.
     pub(super) async fn checks(&self, store: &Store) -> Checks {
-        let looking = async {
-            let mut last = self.0.lock().await;
-            let known = last.as_ref().filter(|(at, _)| at.elapsed() < FOUND_HOLDS);
-            if let Some((_, checks)) = known {
-                return checks.clone();
-            }
-            let checks = Checks::of(&store.readiness().await);
-            *last = Some((Instant::now(), checks.clone()));
-            checks
-        };
-        let looked = timeout(LOOK_WAIT_MAX, looking).await;
+        let looking = async { Checks::of(&store.readiness().await) };
+        let looked = timeout(LOOK_WAIT_MAX, self.0.get(looking)).await;
         looked.unwrap_or_else(|_| Checks::too_slow())
     }
 }

@@ -2,15 +2,17 @@
 //! addresses, the counters. Rooms outside the gate reach the store through
 //! `Allowed` alone.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, web};
 
-use super::figures::LastFigures;
 use super::limits::Limits;
 use super::metrics::{Metrics, Rest};
 use super::readiness::{Checks, LastLook};
+use super::recent::Recent;
 use crate::address::AddressRanges;
 use crate::base_path::BasePath;
 use crate::bucket::Buckets;
@@ -20,7 +22,7 @@ use crate::http::wire::body_permits::BodyPermits;
 use crate::keyring::Keyring;
 use crate::origin::Origins;
 use crate::permission::Permission;
-use crate::store::{Shelf, Store};
+use crate::store::{Figures, Shelf, Store};
 use crate::token::KeyId;
 
 /// Addresses, keys, and pairs of key and permission that are remembered.
@@ -46,7 +48,8 @@ pub struct State {
     bodies: BodyPermits,
     answers: Budget,
     last_look: LastLook,
-    last_figures: LastFigures,
+    last_figures: Recent<Option<Figures>>,
+    last_metrics: Recent<Result<Bytes, fmt::Error>>,
     base_path: BasePath,
     origins: Origins,
     shelf: Option<Arc<Shelf>>,
@@ -95,7 +98,8 @@ impl State {
             bodies: BodyPermits::new(limits.permit_wait),
             answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
             last_look: LastLook::default(),
-            last_figures: LastFigures::default(),
+            last_figures: Recent::default(),
+            last_metrics: Recent::default(),
             base_path,
             origins,
             shelf,
@@ -117,26 +121,34 @@ impl State {
         &self.keyring
     }
 
-    /// The metrics in the text format of OpenMetrics: those of requests and of the
-    /// process, and with `all` those of the book.
+    /// The metrics of requests and of the process, in the text format of OpenMetrics: one
+    /// text for all who ask within a second.
     ///
     /// # Errors
-    /// Those of the store's `figures`; `Internal`.
-    pub(crate) async fn metrics_text(&self, all: bool) -> Result<String, Error> {
-        let figures = match all {
-            true => Some(self.last_figures.figures(&self.store).await?),
-            false => None,
-        };
-        let rest = figures.as_ref().map(|figures| Rest {
-            figures,
+    /// `Internal`.
+    pub(crate) async fn open_metrics(&self) -> Result<Bytes, Error> {
+        let writing = async { self.metrics.to_text(None).map(Bytes::from) };
+        let text = self.last_metrics.get(writing).await;
+        text.map_err(|_| Error::Internal)
+    }
+
+    /// The same with those of the book. What cannot be looked up is left out: these are
+    /// asked for most when something is wrong.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub(crate) async fn all_metrics(&self) -> Result<Bytes, Error> {
+        let looking = async { self.store.figures().await.ok() };
+        let figures = self.last_figures.get(looking).await;
+        let last_backup = self.shelf().and_then(|shelf| shelf.last_on());
+        let rest = Rest {
+            figures: figures.as_ref(),
             measures: self.store.measures(),
             damage: self.store.damage(),
-            last_backup_s: self
-                .shelf()
-                .and_then(|shelf| shelf.last_on())
-                .map(|last| last.millis() / 1000),
-        });
-        self.metrics.to_text(rest).map_err(|_| Error::Internal)
+            last_backup_s: last_backup.map(|last| last.millis() / 1000),
+        };
+        let text = self.metrics.to_text(Some(rest)).map(Bytes::from);
+        text.map_err(|_| Error::Internal)
     }
 
     /// Whether the server is ready, by each of its checks.

@@ -29,7 +29,11 @@ pub(crate) fn list() -> Described {
         "Lists backups, newest first",
     )
     .answers_page("Backup", &example())
-    .refuses([Error::NoBackupDirectory, Error::BackupFailed])
+    .refuses([
+        Error::NoBackupDirectory,
+        Error::BackupFailed,
+        Error::ListsBusy,
+    ])
 }
 
 fn example() -> Value {

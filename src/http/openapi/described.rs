@@ -59,7 +59,7 @@ impl Tag {
             Self::Groups => ("Groups", "Groups of contacts"),
             Self::Optouts => ("Opt-outs", "Numbers that want no messages"),
             Self::Keys => ("API keys", "Keys, what they may do, and their audit"),
-            Self::Operations => ("Operations", "For operators: no key, no data"),
+            Self::Operations => ("Operations", "For operators and their tools"),
         }
     }
 }
@@ -75,6 +75,7 @@ pub(crate) struct Described {
     answer: Response,
     not_modified: bool,
     is_stored: bool,
+    more_to: Option<Permission>,
     refusals: Vec<Refusal>,
     beside: Option<(u16, Beside)>,
 }
@@ -92,9 +93,16 @@ impl Described {
             answer: Response::new("Done"),
             not_modified: false,
             is_stored: false,
+            more_to: None,
             refusals: Vec::new(),
             beside: None,
         }
+    }
+
+    /// It needs no key, and shows more to one that has this permission.
+    pub(super) fn shows_more_to(mut self, permission: Permission) -> Self {
+        self.more_to = Some(permission);
+        self
     }
 
     /// Says more of it: a sentence or two.
@@ -291,7 +299,7 @@ impl Described {
         operation.tags = Some(vec![self.tag.words().0.to_owned()]);
         operation.summary = Some(self.summary.to_owned());
         operation.description = Some(self.description(call));
-        operation.security = Some(security(call));
+        operation.security = Some(security(call, self.more_to));
         let permissions = call.permissions.unwrap_or_default();
         let names: Vec<_> = permissions.iter().map(|one| one.as_str()).collect();
         let extensions = [("x-permissions", json!(names))];
@@ -345,7 +353,11 @@ fn needs(permissions: Option<&[Permission]>) -> String {
     }
 }
 
-fn security(call: &Call) -> Vec<SecurityRequirement> {
+fn security(call: &Call, more_to: Option<Permission>) -> Vec<SecurityRequirement> {
+    if let Some(permission) = more_to {
+        let with_key = SecurityRequirement::new(SECURITY, [permission.as_str()]);
+        return vec![SecurityRequirement::default(), with_key];
+    }
     let permissions = call.permissions.iter();
     permissions
         .map(|permissions| {

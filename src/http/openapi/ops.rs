@@ -46,6 +46,7 @@ pub(crate) fn metrics() -> Described {
         Tag::Operations,
         "Answers metrics, as OpenMetrics text",
     )
+    .shows_more_to(Permission::ReadMetrics)
     .note("Without a key those of requests and of the process; all of them to a key that has `read:Metrics`.")
     .refuses([
         Error::KeyInvalid,
