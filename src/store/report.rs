@@ -11,8 +11,10 @@ use crate::error::Error;
 pub struct CheckReport {
     /// Contacts that were looked at.
     pub contacts: u64,
-    /// What is wrong, a line for each.
+    /// What is wrong, a line for each; of contacts the first are named.
     pub damage: Vec<String>,
+    /// Contacts that are not what was stored, or not in normal form.
+    pub(super) faulty_contacts: usize,
     /// Aliases that today's rules would refuse; they are served as they stand.
     pub older_aliases: u64,
     /// Numbers of contacts and opt-outs that today's rules would refuse.

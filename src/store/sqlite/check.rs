@@ -41,6 +41,7 @@ const OPTOUTS: &str = "SELECT msisdn FROM optouts";
 const CONTACTS_OF_PART: i64 = 1000;
 
 /// A part of a book that is looked at in one state of it.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
     /// The pages of the table at this place among all.
     Table(usize),
@@ -66,6 +67,15 @@ pub(super) fn parts() -> [Part; 5] {
 }
 
 impl Part {
+    /// What is behind a part that took too long.
+    pub(super) fn behind(self) -> Option<Self> {
+        match self {
+            Self::Table(place) => Some(Self::Table(place + 1)),
+            // Nobody knows where the next one begins.
+            Self::Contacts(_) | Self::ForeignKeys | Self::Counts | Self::Optouts => None,
+        }
+    }
+
     /// Looks at it; the next one of its kind, if there is one.
     pub(super) fn look(
         self,
@@ -111,6 +121,7 @@ pub(super) fn check(connection: &Connection) -> Result<CheckReport, rusqlite::Er
     if version == SCHEMA_VERSION {
         report.damage.extend(lines(&state, COUNTS)?);
         check_contacts(&state, [0; 16], -1, &mut report)?;
+        report.tell_rest();
         check_optouts(&state, &mut report)?;
     }
     Ok(report)
@@ -132,7 +143,7 @@ fn check_contacts(
 ) -> Result<Option<[u8; 16]>, rusqlite::Error> {
     let mut statement = connection.prepare_cached(CONTACTS)?;
     let mut rows = statement.query((behind, limit))?;
-    let (mut looked_at, mut wrong) = (0, 0);
+    let mut looked_at = 0;
     let mut last = None;
     while let Some(row) = rows.next()? {
         looked_at += 1;
@@ -142,15 +153,11 @@ fn check_contacts(
         let Some(fault) = fault_of(row, report) else {
             continue;
         };
-        wrong += 1;
-        if wrong <= LINES_MAX {
+        report.faulty_contacts += 1;
+        if report.faulty_contacts <= LINES_MAX {
             let id = uuid::Uuid::from_bytes(id.unwrap_or_default());
             report.damage.push(format!("contact {id} {fault}"));
         }
-    }
-    if wrong > LINES_MAX {
-        let more = wrong - LINES_MAX;
-        report.damage.push(format!("{more} more contacts"));
     }
     report.contacts += looked_at;
     // A damaged id must not lead back.
@@ -193,17 +200,33 @@ fn fault_of(row: &rusqlite::Row<'_>, report: &mut CheckReport) -> Option<&'stati
 }
 
 fn check_optouts(connection: &Connection, report: &mut CheckReport) -> Result<(), rusqlite::Error> {
-    for number in lines(connection, OPTOUTS)? {
-        match Msisdn::parse(&number)
+    let mut statement = connection.prepare(OPTOUTS)?;
+    let mut rows = statement.query([])?;
+    let mut wrong = 0;
+    while let Some(row) = rows.next()? {
+        let number = row.get_ref(0)?.as_str()?;
+        match Msisdn::parse(number)
             .ok()
             .filter(|read| read.as_str() == number)
         {
             Some(number) => report.older_numbers += u64::from(number.check_new().is_err()),
-            None => {
-                let line = "an opt-out has a number that is not in its normal form";
-                report.damage.push(line.to_owned());
-            }
+            None => wrong += 1,
         }
     }
+    if wrong > 0 {
+        report.damage.push(format!(
+            "{wrong} opt-outs have a number that is not in its normal form"
+        ));
+    }
     Ok(())
+}
+
+impl CheckReport {
+    /// Tells of the contacts that are beyond those that were named.
+    pub(super) fn tell_rest(&mut self) {
+        if self.faulty_contacts > LINES_MAX {
+            let more = self.faulty_contacts - LINES_MAX;
+            self.damage.push(format!("{more} more contacts"));
+        }
+    }
 }

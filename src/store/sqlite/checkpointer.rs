@@ -319,7 +319,9 @@ impl Checkpointer {
                                 _ => "RESTART",
                             };
                             let done = checkpoint_beside_writer(&connection, &file, &wal, last);
-                            seconds.observe(begun.elapsed().as_secs_f64());
+                            if done == Checkpointed::Done {
+                                seconds.observe(begun.elapsed().as_secs_f64());
+                            }
                             wal.end_checkpoint(done);
                         }
                         Task::Stop => break,
