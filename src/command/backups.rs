@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use super::CommandError;
 use crate::moment::Moment;
-use crate::store::{Shelf, Store};
+use crate::store::{Shelf, ShelfError, Store};
 
 /// How long the next try waits behind one that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// How long it waits for one that was asked for.
+const BUSY_POLL: Duration = Duration::from_secs(1);
 
 /// Ends the backups when it is dropped; one that is under way is left as it is, and has
 /// no name yet.
@@ -31,22 +34,29 @@ impl Backups {
         let run = move || {
             let mut wait = until_due(&shelf, every);
             while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                // One may have been asked for meanwhile.
                 wait = until_due(&shelf, every);
-                if !wait.is_zero() {
-                    continue;
+                if wait.is_zero() {
+                    wait = add(&shelf, &store, every);
                 }
-                wait = match shelf.add(&store) {
-                    Ok(_) => every,
-                    Err(error) => {
-                        log::error!(error:% = error; "a backup was not made");
-                        RETRY_AFTER.min(every)
-                    }
-                };
             }
         };
         let named = thread::Builder::new().name("backups".to_owned());
         named.spawn(run)?;
         Ok(Self(stop))
+    }
+}
+
+/// Makes one; how long it is until the next.
+fn add(shelf: &Shelf, store: &Store, every: Duration) -> Duration {
+    match shelf.add(store) {
+        Ok(_) => every,
+        // One that was asked for is being made.
+        Err(ShelfError::Busy) => BUSY_POLL,
+        Err(error) => {
+            log::error!(error:% = error; "a backup was not made");
+            RETRY_AFTER.min(every)
+        }
     }
 }
 

@@ -24,7 +24,11 @@ pub(super) async fn list(
     let (offset, limit) = Query::parse(request.query_string())?.into_page()?;
     let (shelf, _) = allowed.keeping()?;
     let page = web::block(move || shelf.page(offset, limit)).await;
-    let (backups, total) = page.map_err(|_| Error::Internal)?.map_err(refused)?;
+    let page = page.map_err(|_| Error::Internal)?;
+    let (backups, total) = page.map_err(|error| match error {
+        ShelfError::Busy => Error::ListsBusy,
+        error => refused(error),
+    })?;
     let records = backups.iter().map(BackupRecord::of).collect();
     Ok(envelope::many(records, offset, limit, total))
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,9 @@ pub struct Shelf {
     directory: PathBuf,
     keep: usize,
     making: Mutex<()>,
+    listing: Mutex<()>,
+    /// When the last one was made: asked for by those who must not wait for a disk.
+    last_on: Mutex<Option<Moment>>,
 }
 
 /// One backup.
@@ -43,7 +46,7 @@ pub struct Backup {
 #[derive(Debug, thiserror::Error)]
 pub enum ShelfError {
     /// One at a time.
-    #[error("another backup is being made")]
+    #[error("another one is being made or listed")]
     Busy,
     /// The copy was not made.
     #[error(transparent)]
@@ -75,11 +78,19 @@ impl Shelf {
     pub fn open(directory: &Path, keep: usize) -> Result<Self, ShelfError> {
         files::create_directory_of(&directory.join("any"))
             .map_err(|source| ShelfError::file(directory, source))?;
-        Ok(Self {
+        let shelf = Self {
             directory: directory.to_owned(),
             keep,
             making: Mutex::new(()),
-        })
+            listing: Mutex::new(()),
+            last_on: Mutex::new(None),
+        };
+        let backups = shelf.backups();
+        let backups = backups.map_err(|source| ShelfError::file(directory, source))?;
+        // One of a clock that was ahead says nothing.
+        let last = backups.last().map(|(last, _)| *last);
+        shelf.note_last(last.filter(|last| *last <= Moment::now()));
+        Ok(shelf)
     }
 
     /// Where it is.
@@ -93,11 +104,7 @@ impl Shelf {
     /// # Errors
     /// `Busy` while one is being made.
     pub fn add(&self, store: &Store) -> Result<Backup, ShelfError> {
-        let _making = match self.making.try_lock() {
-            Ok(making) => making,
-            Err(TryLockError::Poisoned(making)) => making.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(ShelfError::Busy),
-        };
+        let _making = try_lock(&self.making)?;
         let begun = Instant::now();
         let (name, created_on) = self.new_name();
         let file = self.directory.join(&name);
@@ -110,7 +117,10 @@ impl Shelf {
         let size_bytes = fs::metadata(&file).map_err(failed)?.len();
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         log::info!(file:% = file.display(), bytes = size_bytes, took_ms; "backed up");
-        self.sweep().map_err(failed)?;
+        self.note_last(Some(created_on));
+        if let Err(error) = self.sweep() {
+            log::warn!(error:% = error; "older backups could not be removed");
+        }
         Ok(Backup {
             name,
             size_bytes,
@@ -123,8 +133,9 @@ impl Shelf {
     /// may block.
     ///
     /// # Errors
-    /// `File` where the directory cannot be read.
+    /// `File` where the directory cannot be read; `Busy` while another list is made.
     pub fn page(&self, offset: u64, limit: u32) -> Result<(Vec<Backup>, u64), ShelfError> {
+        let _listing = try_lock(&self.listing)?;
         let backups = self.backups();
         let backups = backups.map_err(|source| ShelfError::file(&self.directory, source))?;
         let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -140,12 +151,14 @@ impl Shelf {
         Ok((page.collect(), backups.len() as u64))
     }
 
-    /// When the last one was made; none where there is none, or only those of a clock
-    /// that was ahead.
+    /// When the last one was made; none where there was none at the start, or only those
+    /// of a clock that was ahead.
     pub fn last_on(&self) -> Option<Moment> {
-        let backups = self.backups().ok()?;
-        let (last, _) = backups.last()?;
-        (*last <= Moment::now()).then_some(*last)
+        *self.last_on.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_last(&self, last: Option<Moment>) {
+        *self.last_on.lock().unwrap_or_else(PoisonError::into_inner) = last;
     }
 
     /// A second that no backup has in its name yet.
@@ -165,18 +178,22 @@ impl Shelf {
     fn sweep(&self) -> io::Result<()> {
         let backups = self.backups()?;
         let old = backups.len().saturating_sub(self.keep);
+        let mut swept = Ok(());
         for (_, file) in &backups[..old] {
-            fs::remove_file(file)?;
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => swept = Err(error),
+                _ => {}
+            }
         }
         for entry in fs::read_dir(&self.directory)?.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             let finished = name.split(".temporary-").next().unwrap_or_default();
             if finished.len() < name.len() && taken_on(finished).is_some() {
-                fs::remove_file(entry.path())?;
+                swept = swept.and(fs::remove_file(entry.path()));
             }
         }
-        Ok(())
+        swept
     }
 
     /// All backups, the oldest first; before them those of a clock that was ahead, so that
@@ -184,13 +201,24 @@ impl Shelf {
     fn backups(&self) -> io::Result<Vec<(Moment, PathBuf)>> {
         let mut backups = Vec::new();
         for entry in fs::read_dir(&self.directory)?.flatten() {
-            if let Some(taken_on) = entry.file_name().to_str().and_then(taken_on) {
+            // What only has such a name, as a directory or a pipe, is none.
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if let (true, Some(taken_on)) = (is_file, entry.file_name().to_str().and_then(taken_on))
+            {
                 backups.push((taken_on, entry.path()));
             }
         }
         let now = Moment::now();
         backups.sort_by_key(|(taken_on, _)| (*taken_on <= now, *taken_on));
         Ok(backups)
+    }
+}
+
+fn try_lock(lock: &Mutex<()>) -> Result<MutexGuard<'_, ()>, ShelfError> {
+    match lock.try_lock() {
+        Ok(locked) => Ok(locked),
+        Err(TryLockError::Poisoned(locked)) => Ok(locked.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(ShelfError::Busy),
     }
 }
 

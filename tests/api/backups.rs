@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::{Server, run};
+use crate::harness::{Server, run, until};
 
 const ALL: &[&str] = &["create:Contacts", "create:Backups", "read:Backups"];
 
@@ -69,6 +69,31 @@ fn backups_are_listed_newest_first_and_only_the_latest_stay() {
 }
 
 #[test]
+fn what_only_has_the_name_of_a_backup_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let named = |second: u32| {
+        let name = format!("addressbook-2026-01-01T00-00-{second:02}Z.db");
+        directory.path().join(name)
+    };
+    std::fs::create_dir(named(1)).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", named(2)).unwrap();
+    std::fs::write(named(3), "no database").unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(named(4)).status();
+    assert!(pipe.unwrap().success());
+    let server = started(directory.path());
+    let key = server.key(ALL);
+    let listed = until(|| {
+        let listed = server.call("GET", "/backups").key(&key).send().json();
+        (listed["total"] == 2).then_some(listed)
+    });
+    assert_eq!(listed["records"][0]["contacts"], 0);
+    assert_eq!(listed["records"][1]["contacts"], serde_json::Value::Null);
+    for second in [1, 2, 4] {
+        assert!(named(second).symlink_metadata().is_ok(), "it is left alone");
+    }
+}
+
+#[test]
 fn one_is_made_at_a_time_and_none_without_a_directory() {
     let directory = tempfile::tempdir().unwrap();
     let server = started(directory.path());
@@ -108,7 +133,7 @@ fn a_directory_that_is_gone_is_told_without_its_name() {
     let path = directory.path().join("backups");
     let server = started(&path);
     let key = server.key(ALL);
-    crate::harness::until(|| (path.read_dir().unwrap().count() > 0).then_some(()));
+    until(|| (path.read_dir().unwrap().count() > 0).then_some(()));
     std::fs::remove_dir_all(&path).unwrap();
     for method in ["GET", "POST"] {
         let reply = server.call(method, "/backups").key(&key).send();
