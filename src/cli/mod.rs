@@ -75,7 +75,8 @@ impl CommandLine {
         let variables: Vec<(String, OsString)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .collect();
-        let mut layer = Layer::read(&Self::command(), &arguments, &variables)?;
+        let mut layer = Layer::read(&Self::command(), &arguments, &variables)
+            .inspect_err(|_| Self::help_all_the_same(&arguments))?;
         let command = layer.put_into(Self::command());
         let parsed = command.clone().try_get_matches_from(&arguments);
         let matches = parsed.unwrap_or_else(|error| {
@@ -92,6 +93,20 @@ impl CommandLine {
         read.settings = layer.settings(&command, &matches);
         read.strange_variables = std::mem::take(&mut layer.strange);
         Ok(read)
+    }
+}
+
+impl CommandLine {
+    /// Whatever is wrong with the settings, nobody who asks for help is told that instead.
+    fn help_all_the_same(arguments: &[OsString]) {
+        if let Err(error) = Self::command().try_get_matches_from(arguments)
+            && matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            )
+        {
+            error.exit();
+        }
     }
 }
 

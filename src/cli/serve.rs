@@ -34,12 +34,7 @@ pub struct Serve {
     pub no_initial_key: bool,
     /// A file with the token of the first key, for automation: where there is no key, it
     /// becomes one with every permission
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "ADDRESSBOOK_INITIAL_KEY_FILE",
-        conflicts_with = "no_initial_key"
-    )]
+    #[arg(long, value_name = "FILE", env = "ADDRESSBOOK_INITIAL_KEY_FILE")]
     pub initial_key_file: Option<PathBuf>,
     /// Ranges of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8;
     /// separated by commas, or once for each

@@ -2,13 +2,13 @@
 //! the configuration file, over its default. The parser knows the first two and the last;
 //! what the file says is told to it as another default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// What every variable of ours begins with.
 const VARIABLE_BEGINS: &str = "ADDRESSBOOK_";
@@ -52,7 +52,9 @@ pub enum SettingsError {
         near: Option<String>,
     },
     /// A value that is no text, number, truth or list of them.
-    #[error("{name} in {path} must be a string, a number, true, false, or a list of them")]
+    #[error(
+        "{name} in {path} must be a string, a number, true or false, and only what may be given several times a list of them"
+    )]
     NoValue {
         /// Which setting.
         name: String,
@@ -121,7 +123,7 @@ impl Layer {
             named_config(arguments).or_else(|| variable(CONFIG_VARIABLE).map(PathBuf::from));
         let path = named.clone().unwrap_or_else(|| CONFIG_FILE.into());
         if named.is_some() || path.exists() {
-            layer.read_config(&path, &known)?;
+            layer.read_config(&path, &known, &lists(command))?;
         }
         for name in SECRET {
             let Some(variable_name) = known.get(name) else {
@@ -148,6 +150,7 @@ impl Layer {
         &mut self,
         path: &Path,
         known: &BTreeMap<String, String>,
+        lists: &BTreeSet<String>,
     ) -> Result<(), SettingsError> {
         let text = read(path)?;
         let table: toml::Table = toml::from_str(&text).map_err(|error| {
@@ -168,7 +171,9 @@ impl Layer {
                 });
             }
             let values = match value {
-                toml::Value::Array(values) => values.into_iter().map(plain).collect(),
+                toml::Value::Array(values) if lists.contains(&name) => {
+                    values.into_iter().map(plain).collect()
+                }
                 value => plain(value).map(|value| vec![value]),
             };
             let given = Given {
@@ -282,6 +287,19 @@ fn replace_flag(message: &str, flag: &str, given: &str) -> String {
         }
     }
     message.to_owned()
+}
+
+/// The settings that may have several values.
+fn lists(command: &Command) -> BTreeSet<String> {
+    let is_list = |argument: &&Arg| matches!(argument.get_action(), ArgAction::Append);
+    let found = command.get_arguments().filter(is_list);
+    let mut names: BTreeSet<String> = found
+        .filter_map(|argument| argument.get_long().map(str::to_owned))
+        .collect();
+    for verb in command.get_subcommands() {
+        names.extend(lists(verb));
+    }
+    names
 }
 
 /// Each setting with its variable, of whatever verb.

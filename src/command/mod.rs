@@ -112,6 +112,9 @@ pub enum CommandError {
         "{0} exists, but the address book has no key: move it away, or start with --no-initial-key"
     )]
     InitialKeyFileExists(PathBuf),
+    /// There is to be an initial key, and there is to be none.
+    #[error("initial-key-file and no-initial-key exclude each other, name one")]
+    InitialKeyOrNone,
     /// The file that was named holds no token.
     #[error("{0} holds no API key: a token of 66 characters, abk_…, and nothing else")]
     InitialKeyNoToken(PathBuf),
@@ -191,6 +194,7 @@ impl CommandError {
             | Self::Shelf(..)
             | Self::LastManagingKey
             | Self::InitialKeyNoToken(..)
+            | Self::InitialKeyOrNone
             | Self::Damage(..)
             | Self::Io(..) => FAILED,
         }

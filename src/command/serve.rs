@@ -103,6 +103,9 @@ fn open_book(
     lock: &ServerLock,
     url: &str,
 ) -> Result<Operator, CommandError> {
+    if arguments.no_initial_key && arguments.initial_key_file.is_some() {
+        return Err(CommandError::InitialKeyOrNone);
+    }
     let mut operator = Operator::open_or_create(path, Some(lock))?;
     if !arguments.no_initial_key && operator.has_no_key()? {
         match &arguments.initial_key_file {

@@ -54,15 +54,12 @@ pub(super) async fn watch(
     let started = Moment::now();
     let mut told = Told::default();
     loop {
-        match store.figures().await {
-            Ok(figures) => {
-                let last =
-                    backups.map(|(shelf, every)| (shelf.last_on().unwrap_or(started), every));
-                for warning in told.look(&figures, last, Moment::now()) {
-                    warning.log();
-                }
+        // What failed was told where it failed.
+        if let Ok(figures) = store.figures().await {
+            let last = backups.map(|(shelf, every)| (shelf.last_on().unwrap_or(started), every));
+            for warning in told.look(&figures, last, Moment::now()) {
+                warning.log();
             }
-            Err(error) => log::warn!(error:% = error; "the figures of the book cannot be read"),
         }
         sleep(every).await;
     }
@@ -94,7 +91,7 @@ impl Told {
         }
         if let Some((last_on, every)) = last_backup
             && last_on
-                .checked_add(every * BACKUP_INTERVALS)
+                .checked_add(every.saturating_mul(BACKUP_INTERVALS))
                 .is_some_and(|old_on| old_on < now)
         {
             found.push((Subject::Backup, 0, Warning::Backup { last_on }));

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, accessat, statx};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
@@ -17,7 +17,7 @@ const BESIDE: [&str; 4] = ["", "-wal", "-shm", ".lock"];
 /// How the names of files beside a book go on.
 const ENDS: [&str; 6] = ["-wal", "-shm", ".lock", ".new-", ".schema-", ".temporary-"];
 /// What else the directory of a book alone may hold; the last is the file system's own.
-const OTHERS: [&str; 2] = ["initial-api-key", "lost+found"];
+const OTHERS: [&str; 3] = ["initial-api-key", "backups", "lost+found"];
 
 /// A file or directory of somebody else, which this process may not write.
 #[derive(Debug)]
@@ -94,7 +94,16 @@ fn holds_one_book(directory: &Path, path: &Path) -> Option<bool> {
 }
 
 /// Whether something is mounted at a directory, as a volume is in a container.
+#[cfg(not(target_os = "linux"))]
+fn is_mounted(_: &Path) -> bool {
+    false
+}
+
+/// Whether something is mounted at a directory, as a volume is in a container.
+#[cfg(target_os = "linux")]
 fn is_mounted(directory: &Path) -> bool {
+    use rustix::fs::{StatxAttributes, StatxFlags, statx};
+
     let found = statx(CWD, directory, AtFlags::empty(), StatxFlags::empty());
     found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }

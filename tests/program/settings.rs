@@ -100,7 +100,7 @@ fn what_no_setting_has_is_refused_with_the_nearest_that_there_is() {
     assert_snapshot!(refused("lisen = 'localhost:1'", &[]), @"addressbook: unknown setting lisen in addressbook.toml, did you mean listen?");
     assert_snapshot!(refused("[server]\nlisten = 'a'", &[]), @"addressbook: unknown setting server in addressbook.toml, did you mean listen?");
     assert_snapshot!(refused("log = 'info'\nlisten = localhost", &[]), @"addressbook: addressbook.toml: line 2: string values must be quoted, expected literal string");
-    assert_snapshot!(refused("listen = [[1]]", &[]), @"addressbook: listen in addressbook.toml must be a string, a number, true, false, or a list of them");
+    assert_snapshot!(refused("listen = [[1]]", &[]), @"addressbook: listen in addressbook.toml must be a string, a number, true or false, and only what may be given several times a list of them");
     assert_snapshot!(refused("", &[("ADDRESSBOOK_LISTN", "a")]), @"addressbook: unknown variable ADDRESSBOOK_LISTN, did you mean ADDRESSBOOK_LISTEN?");
     assert_snapshot!(refused("", &[("ADDRESSBOOK_CONFIG", "none.toml")]), @"addressbook: none.toml: No such file or directory (os error 2)");
     assert_snapshot!(refused("listen = 'nowhere'", &[]), @"error: invalid value 'nowhere' for listen in addressbook.toml: invalid socket address, such as 127.0.0.1:8080 or localhost:8080");
@@ -108,6 +108,58 @@ fn what_no_setting_has_is_refused_with_the_nearest_that_there_is() {
     assert_snapshot!(refused("log = 'loud'", &[("ADDRESSBOOK_LOG", "shrill")]), @"error: invalid value 'shrill' for ADDRESSBOOK_LOG");
     assert_snapshot!(refused("", &[("ADDRESSBOOK_TRUSTED_PROXIES", "10.0.0.0/8,x")]), @"error: invalid value 'x' for ADDRESSBOOK_TRUSTED_PROXIES: no address range such as 10.0.0.0/8");
     assert_snapshot!(refused("backup-keep = 0", &[]), @"error: invalid value '0' for backup-keep in addressbook.toml: 0 is not in 1..=10000");
+}
+
+#[test]
+fn a_list_is_for_what_may_be_given_several_times_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "listen = ['127.0.0.1:1', '127.0.0.1:2']";
+    let output = in_directory(directory.path(), config)
+        .args(["config", "show"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("listen in addressbook.toml must be"));
+}
+
+#[test]
+fn help_and_version_are_told_whatever_is_wrong_with_the_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    for flag in [&["--help"][..], &["serve", "--help"], &["--version"]] {
+        let output = in_directory(directory.path(), "nonsense")
+            .args(flag)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{flag:?}: {}", errors(&output));
+    }
+}
+
+#[test]
+fn an_initial_key_and_none_exclude_each_other_wherever_they_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let serve = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--initial-key-file",
+        "token",
+    ];
+    let refused = |command: &mut Command| {
+        let output = command.args(serve).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        errors(&output)
+    };
+    let told = "addressbook: initial-key-file and no-initial-key exclude each other, name one\n";
+    let by_file = refused(&mut in_directory(directory.path(), "no-initial-key = true"));
+    assert_eq!(by_file, told);
+    let by_variable = |value| {
+        let mut command = in_directory(directory.path(), "");
+        refused(command.env("ADDRESSBOOK_NO_INITIAL_KEY", value))
+    };
+    assert_eq!(by_variable("true"), told);
+    // What is off excludes nothing: only the file is missing.
+    let missing = by_variable("false");
+    assert!(missing.contains("token: No such file"), "{missing}");
 }
 
 #[test]
