@@ -68,6 +68,33 @@ fn a_wrong_certificate_or_key_is_told_with_its_file() {
         told.starts_with(&format!("{} is not in PEM: ", half.display())),
         "{told}"
     );
+    // A key that lost its line ends, as one from a variable does, is not repeated.
+    let joined = key.with_file_name("joined.pem");
+    let text = std::fs::read_to_string(&key).unwrap();
+    let secret = text.lines().nth(1).unwrap();
+    for spoilt in [
+        text.replace('\n', " "),
+        text.replace('\n', "\\n"),
+        text.replacen('\n', " ", 1),
+    ] {
+        std::fs::write(&joined, &spoilt).unwrap();
+        for told in [start(&certificate, &joined), start(&joined, &key)] {
+            assert!(told.contains("joined.pem"), "{told}");
+            let bytes = format!("{:?}", &secret.as_bytes()[..8]);
+            let bytes = bytes.trim_matches(['[', ']']);
+            assert!(
+                !told.contains(&secret[..8]) && !told.contains(bytes),
+                "{told}"
+            );
+        }
+    }
+    let pipe = key.with_file_name("pipe.pem");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    assert_eq!(
+        start(&certificate, &pipe),
+        format!("{} is no file", pipe.display())
+    );
     for half in [
         ["--tls-cert", shown(&certificate)],
         ["--tls-key", shown(&key)],

@@ -43,14 +43,17 @@ pub enum TlsError {
         /// The operating system's reason.
         source: io::Error,
     },
-    /// A file is no PEM.
-    #[error("{path} is not in PEM: {source}")]
+    /// A file is no PEM. Never what stands in it: that may be a key.
+    #[error("{path} is not in PEM: {reason}")]
     Pem {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: pem::Error,
+        reason: &'static str,
     },
+    /// Reading what is no file may wait for ever.
+    #[error("{0} is no file")]
+    NoFile(PathBuf),
     /// A file has no certificate.
     #[error("{0} has no certificate in PEM")]
     NoCertificate(PathBuf),
@@ -176,10 +179,7 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read_file(path)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
-        .map_err(|source| TlsError::Pem {
-            path: path.to_owned(),
-            source,
-        })?;
+        .map_err(|error| not_pem(path, &error))?;
     match chain.is_empty() {
         true => Err(TlsError::NoCertificate(path.to_owned())),
         false => Ok(chain),
@@ -188,19 +188,36 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = read_file(path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|source| match source {
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsError::NoKey(path.to_owned()),
-        source => TlsError::Pem {
-            path: path.to_owned(),
-            source,
-        },
+        error => not_pem(path, &error),
     })
 }
 
+/// The library's own words repeat what it read.
+fn not_pem(path: &Path, error: &pem::Error) -> TlsError {
+    let reason = match error {
+        pem::Error::MissingSectionEnd { .. } => {
+            "an END line is missing, or not on a line of its own"
+        }
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line is not on a line of its own",
+        pem::Error::Base64Decode(_) => "what is between BEGIN and END is no base64",
+        _ => "it cannot be read",
+    };
+    TlsError::Pem {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let text = fs::read(path).map_err(|source| TlsError::File {
+    let failed = |source| TlsError::File {
         path: path.to_owned(),
         source,
-    })?;
+    };
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(TlsError::NoFile(path.to_owned()));
+    }
+    let text = fs::read(path).map_err(failed)?;
     Ok(Zeroizing::new(text))
 }
