@@ -37,7 +37,7 @@ pub(super) async fn list(
 fn refused(error: ShelfError) -> Error {
     match error {
         ShelfError::Busy => Error::BackupRunning,
-        ShelfError::Copy(_) | ShelfError::File { .. } => {
+        ShelfError::Copy(_) | ShelfError::File { .. } | ShelfError::OfAnother(_) => {
             log::error!(error:% = error; "a backup was not made, or not listed");
             Error::BackupFailed
         }

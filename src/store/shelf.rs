@@ -1,7 +1,7 @@
 //! The directory with the backups that a server makes: each under a name that tells when
 //! it was made, the latest of them kept.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -16,6 +16,8 @@ use crate::moment::Moment;
 /// What stands around the time in a name.
 const NAME_BEGINS: &str = "addressbook-";
 const NAME_ENDS: &str = "Z.db";
+/// Tells that a server makes its backups here.
+const LOCK: &str = "addressbook.lock";
 /// How often a second is looked for that no backup has in its name yet.
 const SECOND_POLL: Duration = Duration::from_millis(50);
 
@@ -23,6 +25,8 @@ const SECOND_POLL: Duration = Duration::from_millis(50);
 pub struct Shelf {
     directory: PathBuf,
     keep: usize,
+    /// Its own as long as this is open.
+    _lock: File,
     making: Mutex<()>,
     listing: Mutex<()>,
     /// When the last one was made: asked for by those who must not wait for a disk.
@@ -48,6 +52,9 @@ pub enum ShelfError {
     /// One at a time.
     #[error("another one is being made or listed")]
     Busy,
+    /// Two servers would take each other's backups for their own, and away.
+    #[error("another server makes its backups in {0}: give each a directory of its own")]
+    OfAnother(PathBuf),
     /// The copy was not made.
     #[error(transparent)]
     Copy(#[from] RestoreError),
@@ -74,13 +81,25 @@ impl Shelf {
     /// The shelf in `directory`, made where there is none, that keeps so many.
     ///
     /// # Errors
-    /// `File` where there is no directory and none can be made.
+    /// `File` where there is no directory and none can be made; `OfAnother` where another
+    /// server has it.
     pub fn open(directory: &Path, keep: usize) -> Result<Self, ShelfError> {
         files::create_directory_of(&directory.join("any"))
             .map_err(|source| ShelfError::file(directory, source))?;
+        let lock = directory.join(LOCK);
+        let failed = |source| ShelfError::file(&lock, source);
+        let opened = files::open_lock(&lock).map_err(failed)?;
+        match opened.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(ShelfError::OfAnother(directory.to_owned()));
+            }
+            Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
         let shelf = Self {
             directory: directory.to_owned(),
             keep,
+            _lock: opened,
             making: Mutex::new(()),
             listing: Mutex::new(()),
             last_on: Mutex::new(None),

@@ -146,3 +146,30 @@ fn a_directory_that_is_gone_is_told_without_its_name() {
             .contains("a backup was not made, or not listed")
     );
 }
+
+#[test]
+fn a_directory_is_for_one_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = started(directory.path());
+    let other = tempfile::tempdir().unwrap();
+    let database = other.path().join("book.db");
+    let backups = directory.path().to_str().unwrap();
+    let second = run(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--no-initial-key",
+        "--database",
+        database.to_str().unwrap(),
+        "--backup-dir",
+        backups,
+    ]);
+    assert_eq!(second.status.code(), Some(1));
+    let told = String::from_utf8(second.stderr).unwrap();
+    assert!(
+        told.contains("another server makes its backups in"),
+        "{told}"
+    );
+    drop(first);
+    drop(started(directory.path()));
+}
