@@ -38,6 +38,17 @@ fn the_last_key_that_makes_others_is_revoked_by_force_alone() {
     assert_eq!(state(&database, &second), "revoked");
 }
 
+#[test]
+fn a_key_that_is_limited_makes_no_others_and_does_not_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let first = make_key(&database, &["create:ApiKeys"], &[]);
+    let limited = make_key(&database, &["create:ApiKeys"], &["--rate-limit", "5"]);
+    assert!(!revoke(&database, &first, &[]).status.success());
+    assert_eq!(state(&database, &first), "active");
+    assert!(revoke(&database, &limited, &[]).status.success());
+}
+
 /// Answers what a person is asked on a terminal.
 fn on_a_terminal(command: &str, answer: &str) -> Option<Output> {
     let script = Command::new("script")

@@ -28,6 +28,7 @@ const TOUCH: &str = "UPDATE api_keys SET last_used_on = ?2 WHERE id = ?1";
 /// Another key that is good and holds a permission; names are whole words.
 const ANOTHER_HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM api_keys
     WHERE id <> ?1 AND revoked_on IS NULL AND replaced_by IS NULL AND (expires_on IS NULL OR expires_on > ?2)
+        AND rate_limit IS NULL
         AND instr(' ' || permissions || ' ', ' ' || ?3 || ' ') > 0)";
 /// Who holds this can make keys of every other permission it has.
 const MANAGES_KEYS: Permission = Permission::CreateApiKeys;
@@ -246,8 +247,10 @@ pub(super) fn revoke(
     {
         acting.terms.cover_permissions(key.terms.permissions)?;
     }
-    let manages =
-        key.state(now) == KeyState::Active && key.terms.permissions.contains(MANAGES_KEYS);
+    // One that is limited makes none.
+    let manages = key.state(now) == KeyState::Active
+        && key.terms.permissions.contains(MANAGES_KEYS)
+        && key.terms.rate_limit.is_none();
     if manages && !force {
         let values = params![id.as_str(), now.millis(), MANAGES_KEYS.as_str()];
         let another: bool = transaction
