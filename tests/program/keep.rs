@@ -257,6 +257,14 @@ fn what_is_no_whole_backup_is_refused_and_the_book_stays() {
             "the counter of contacts says 7",
         ),
         (
+            &sql("DELETE FROM counters WHERE name = 'optouts'"),
+            "there is no counter of optouts",
+        ),
+        (
+            &sql("INSERT INTO counters (name, value) VALUES ('odd', 1)"),
+            "the counter of odd says 1, and there are no such rows",
+        ),
+        (
             &sql("UPDATE contacts SET msisdn = '15550000001' WHERE alias = 'a7'"),
             "is not what was stored",
         ),

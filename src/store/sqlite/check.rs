@@ -19,7 +19,7 @@ const FOREIGN_KEYS: &str = "SELECT DISTINCT \"table\" || ' has rows that belong 
         || parent FROM pragma_foreign_key_check";
 /// What is counted as rows change, beside the rows themselves.
 const COUNTS: &str = "SELECT 'the counter of ' || name || ' says ' || value || ', and there are '
-        || counted
+        || coalesce(counted, 'no such rows')
     FROM (SELECT name, value, CASE name
             WHEN 'contacts' THEN (SELECT count(*) FROM contacts)
             WHEN 'optouts' THEN (SELECT count(*) FROM optouts)
@@ -28,6 +28,9 @@ const COUNTS: &str = "SELECT 'the counter of ' || name || ' says ' || value || '
             WHEN 'groups' THEN (SELECT count(*) FROM groups WHERE deleted_on IS NULL)
         END AS counted FROM counters)
     WHERE value IS NOT counted
+    UNION ALL SELECT 'there is no counter of ' || column1
+    FROM (VALUES ('contacts'), ('optouts'), ('api_keys'), ('audit'), ('groups'))
+    WHERE column1 NOT IN (SELECT name FROM counters)
     UNION ALL SELECT 'a group says ' || members || ' members, and there are ' || counted
     FROM (SELECT members,
             (SELECT count(*) FROM memberships WHERE group_id = groups.id) AS counted
@@ -49,8 +52,8 @@ pub(super) enum Part {
     ForeignKeys,
     /// What is kept twice.
     Counts,
-    /// The contacts behind the one that has this id.
-    Contacts([u8; 16]),
+    /// The contacts behind the one that has this id, or all.
+    Contacts(Option<[u8; 16]>),
     /// The numbers of opt-outs.
     Optouts,
 }
@@ -61,7 +64,7 @@ pub(super) fn parts() -> [Part; 5] {
         Part::Table(0),
         Part::ForeignKeys,
         Part::Counts,
-        Part::Contacts([0; 16]),
+        Part::Contacts(None),
         Part::Optouts,
     ]
 }
@@ -98,7 +101,7 @@ impl Part {
             Self::Counts => report.damage.extend(lines(connection, COUNTS)?),
             Self::Contacts(behind) => {
                 let last = check_contacts(connection, behind, CONTACTS_OF_PART, report)?;
-                return Ok(last.map(Self::Contacts));
+                return Ok(last.map(|last| Self::Contacts(Some(last))));
             }
             Self::Optouts => check_optouts(connection, report)?,
         }
@@ -120,7 +123,7 @@ pub(super) fn check(connection: &Connection) -> Result<CheckReport, rusqlite::Er
     // The rest is of today's schema; an older file has none of its tables, perhaps.
     if version == SCHEMA_VERSION {
         report.damage.extend(lines(&state, COUNTS)?);
-        check_contacts(&state, [0; 16], -1, &mut report)?;
+        check_contacts(&state, None, -1, &mut report)?;
         report.tell_rest();
         check_optouts(&state, &mut report)?;
     }
@@ -133,16 +136,18 @@ fn lines(connection: &Connection, query: &str) -> Result<Vec<String>, rusqlite::
     lines.collect()
 }
 
-/// Looks at up to `limit` contacts behind the id `behind`; the id of the last one, where
+/// Looks at up to `limit` contacts behind the id `behind`, if there is one; the id of the last one, where
 /// there may be more.
 fn check_contacts(
     connection: &Connection,
-    behind: [u8; 16],
+    behind: Option<[u8; 16]>,
     limit: i64,
     report: &mut CheckReport,
 ) -> Result<Option<[u8; 16]>, rusqlite::Error> {
     let mut statement = connection.prepare_cached(CONTACTS)?;
-    let mut rows = statement.query((behind, limit))?;
+    // Every id is greater than no byte at all.
+    let begin = behind.as_ref().map_or(&[][..], |id| &id[..]);
+    let mut rows = statement.query((begin, limit))?;
     let mut looked_at = 0;
     let mut last = None;
     while let Some(row) = rows.next()? {
@@ -161,7 +166,7 @@ fn check_contacts(
     }
     report.contacts += looked_at;
     // A damaged id must not lead back.
-    let last = last.filter(|last| *last > behind);
+    let last = last.filter(|last| Some(*last) > behind);
     Ok(last.filter(|_| i64::try_from(looked_at) == Ok(limit)))
 }
 
