@@ -77,7 +77,7 @@ impl CommandLine {
             .collect();
         let mut layer = Layer::read(&Self::command(), &arguments, &variables)
             .inspect_err(|_| Self::help_all_the_same(&arguments))?;
-        let command = layer.put_into(Self::command());
+        let command = layer.put_into(Self::command(), &variables);
         let parsed = command.clone().try_get_matches_from(&arguments);
         let matches = parsed.unwrap_or_else(|error| {
             if error.kind() != ErrorKind::ValueValidation && error.kind() != ErrorKind::InvalidValue
@@ -90,7 +90,7 @@ impl CommandLine {
             std::process::exit(error.exit_code());
         });
         let mut read = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        read.settings = layer.settings(&command, &matches);
+        read.settings = layer.settings(&Self::command(), &matches);
         read.strange_variables = std::mem::take(&mut layer.strange);
         Ok(read)
     }

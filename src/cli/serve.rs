@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, RangedI64ValueParser};
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, ValueEnum};
 
 use super::{BasePathArgument, DatabaseArgument, ListenArgument, listen_address};
@@ -30,7 +30,7 @@ pub struct Serve {
     pub tls: TlsArguments,
     /// Make no key where there is none; otherwise one with every permission is
     /// written to `initial-api-key` beside the database
-    #[arg(long, env = "ADDRESSBOOK_NO_INITIAL_KEY", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "ADDRESSBOOK_NO_INITIAL_KEY", value_parser = switch)]
     pub no_initial_key: bool,
     /// A file with the token of the first key, for automation: where there is no key, it
     /// becomes one with every permission
@@ -82,7 +82,7 @@ pub struct Serve {
     )]
     pub log_format: LogFormat,
     /// Log the addresses of clients, too
-    #[arg(long, env = "ADDRESSBOOK_LOG_ADDRESSES", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "ADDRESSBOOK_LOG_ADDRESSES", value_parser = switch)]
     pub log_addresses: bool,
     /// Where systemd is told that the server is ready or stops; systemd sets the variable
     #[arg(long, value_name = "SOCKET", env = "NOTIFY_SOCKET", hide = true)]
@@ -142,6 +142,15 @@ pub struct BackupArguments {
         value_parser = RangedI64ValueParser::<u32>::new().range(1..=BACKUPS_KEPT_MAX)
     )]
     pub keep: u32,
+}
+
+/// Reads whether something is on.
+fn switch(text: &str) -> Result<bool, &'static str> {
+    match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err("write true or false"),
+    }
 }
 
 /// An empty one is none: variables may be set to nothing.

@@ -2,13 +2,21 @@
 //! the configuration file, over its default. The parser knows the first two and the last;
 //! what the file says is told to it as another default.
 
+mod error;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+
+pub use error::SettingsError;
+
+use crate::token::Token;
 
 /// What every variable of ours begins with.
 const VARIABLE_BEGINS: &str = "ADDRESSBOOK_";
@@ -19,60 +27,10 @@ const CONFIG_FILE: &str = "addressbook.toml";
 /// Settings that may hold a secret: `VARIABLE_FILE` names a file with the value.
 const SECRET: [&str; 1] = ["database"];
 const OF_FILE: &str = "_FILE";
+/// Bytes of a file of settings.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// An unknown variable is a misspelt one if so few letters make it a known one.
 const MISSPELT_LETTERS_MAX: usize = 2;
-
-/// What is wrong with the settings, in one line.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// A file cannot be read.
-    #[error("{path}: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-    /// The configuration file is no TOML.
-    #[error("{path}: {reason}")]
-    NoToml {
-        /// The file.
-        path: PathBuf,
-        /// With the line.
-        reason: String,
-    },
-    /// A name that no setting has.
-    #[error("unknown setting {name} in {path}{}", near.as_ref().map(|near| format!(", did you mean {near}?")).unwrap_or_default())]
-    Unknown {
-        /// Which name.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// The known name that is nearest.
-        near: Option<String>,
-    },
-    /// A value that is no text, number, truth or list of them.
-    #[error(
-        "{name} in {path} must be a string, a number, true or false, and only what may be given several times a list of them"
-    )]
-    NoValue {
-        /// Which setting.
-        name: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A variable that is nearly a known one.
-    #[error("unknown variable {name}, did you mean {near}?")]
-    Misspelt {
-        /// Which variable.
-        name: String,
-        /// The known variable.
-        near: String,
-    },
-    /// A value and a file with the value.
-    #[error("{0} and {0}_FILE are both set, one is enough")]
-    Twice(String),
-}
 
 /// One setting of `serve`, for people.
 #[derive(Clone, Debug)]
@@ -109,15 +67,22 @@ impl Layer {
         arguments: &[OsString],
         variables: &[(String, OsString)],
     ) -> Result<Self, SettingsError> {
+        for (name, value) in variables {
+            if name.starts_with(VARIABLE_BEGINS) && Token::is_in(&value.to_string_lossy()) {
+                return Err(SettingsError::TokenInVariable(name.clone()));
+            }
+        }
         let known = known_settings(command);
         let strange = strange_variables(&known, variables)?;
         let mut layer = Self {
             given: BTreeMap::new(),
             strange,
         };
+        // One that is set to nothing is not set.
         let variable = |name: &str| {
             let found = variables.iter().find(|(found, _)| found == name);
-            found.map(|(_, value)| value.as_os_str())
+            let value = found.map(|(_, value)| value.as_os_str());
+            value.filter(|value| !value.is_empty())
         };
         let named =
             named_config(arguments).or_else(|| variable(CONFIG_VARIABLE).map(PathBuf::from));
@@ -188,20 +153,30 @@ impl Layer {
         Ok(())
     }
 
-    /// Has the parser take what was given for what the settings are by default.
-    pub(super) fn put_into(&self, command: Command) -> Command {
+    /// Has the parser take what was given for what the settings are by default, and a
+    /// variable that is set to nothing for one that is not set.
+    pub(super) fn put_into(&self, command: Command, variables: &[(String, OsString)]) -> Command {
+        let is_nothing = |argument: &Arg| {
+            let name = argument.get_env().and_then(OsStr::to_str);
+            let mut set = variables
+                .iter()
+                .filter(|(found, _)| Some(found.as_str()) == name);
+            set.any(|(_, value)| value.is_empty())
+        };
         command
             .mut_args(|argument| {
-                let given = argument
-                    .get_env()
-                    .and(argument.get_long())
-                    .and_then(|name| self.given.get(name));
+                let given = argument.get_env().and(argument.get_long());
+                let given = given.and_then(|name| self.given.get(name));
+                let argument = match is_nothing(&argument) {
+                    true => argument.env(None::<&'static str>),
+                    false => argument,
+                };
                 match given {
                     Some(given) => argument.default_values(given.values.clone()),
                     None => argument,
                 }
             })
-            .mut_subcommands(|command| self.put_into(command))
+            .mut_subcommands(|command| self.put_into(command, variables))
     }
 
     /// The settings of the verb that was given, each with its source.
@@ -366,21 +341,27 @@ fn named_config(arguments: &[OsString]) -> Option<PathBuf> {
         if argument == "--config" {
             return arguments.next().map(PathBuf::from);
         }
-        if let Some(path) = argument
-            .to_str()
-            .and_then(|text| text.strip_prefix("--config="))
-        {
-            return Some(path.into());
+        let bytes = argument.as_bytes();
+        if let Some(path) = bytes.strip_prefix(b"--config=") {
+            return Some(OsStr::from_bytes(path).into());
         }
     }
     None
 }
 
 fn read(path: &Path) -> Result<String, SettingsError> {
-    fs::read_to_string(path).map_err(|source| SettingsError::File {
+    let failed = |source| SettingsError::File {
         path: path.to_owned(),
         source,
-    })
+    };
+    let file = File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
+    match bytes.map_err(failed)? as u64 {
+        0..=FILE_BYTES_MAX if Token::is_in(&text) => Err(SettingsError::Token(path.to_owned())),
+        0..=FILE_BYTES_MAX => Ok(text),
+        _ => Err(SettingsError::FileTooLarge(path.to_owned())),
+    }
 }
 
 fn plain(value: toml::Value) -> Option<String> {

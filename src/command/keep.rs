@@ -77,6 +77,8 @@ pub fn restore(arguments: &Restore) -> Result<(), CommandError> {
         restored: &'a str,
         old: Option<&'a str>,
     }
+    // Before anything is made for it.
+    fs::metadata(&arguments.file).map_err(|source| CommandError::file(&arguments.file, source))?;
     let path = locate(&arguments.database.path)?;
     if fs::canonicalize(&arguments.file).is_ok_and(|file| file == path) {
         return Err(CommandError::OwnFile(path));

@@ -8,6 +8,10 @@ use std::os::linux::net::SocketAddrExt;
 #[cfg(target_os = "linux")]
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+/// How long a supervisor may take to take what it is told.
+const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Where the server's supervisor listens, if it does.
 #[derive(Clone)]
@@ -34,8 +38,8 @@ impl Supervisor {
     fn tell(&self, state: &str) {
         let told = self.0.as_ref().map(|address| {
             let socket = UnixDatagram::unbound()?;
-            // One that does not read holds up nobody.
-            socket.set_nonblocking(true)?;
+            // One that does not read at once is waited for, and holds up nobody for long.
+            socket.set_write_timeout(Some(WAIT_MAX))?;
             socket.send_to_addr(state.as_bytes(), address)
         });
         told.map(unless_deaf);

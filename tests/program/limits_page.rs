@@ -10,6 +10,8 @@ use std::time::Duration;
 const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     ("http/wire/body:TYPE_SHOWN_CHARACTERS_MAX", "cuts a message"),
     ("http/wire/envelope:PATH_SHOWN_BYTES_MAX", "cuts a message"),
+    ("cli/settings:FILE_BYTES_MAX", "told by its message"),
+    ("command/notify:WAIT_MAX", "of a supervisor"),
     ("limits:watch_every", "the server's own"),
     ("limits:check_after", "told by docs/backing-up.md"),
     (

@@ -163,6 +163,58 @@ fn an_initial_key_and_none_exclude_each_other_wherever_they_are_named() {
 }
 
 #[test]
+fn a_token_where_a_setting_belongs_is_not_repeated() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let refused = |config: &str, variable: &str, value: &str| {
+        let mut command = in_directory(directory.path(), config);
+        command.env(variable, value);
+        let output = command.args(["config", "show"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{config} {variable}");
+        let told = format!(
+            "{}{}",
+            errors(&output),
+            String::from_utf8_lossy(&output.stdout)
+        );
+        assert!(!told.contains(&TOKEN[17..60]), "{told}");
+        assert!(told.contains("holds a token"), "{told}");
+    };
+    refused("", "ADDRESSBOOK_INITIAL_KEY_FILE", TOKEN);
+    refused("", "ADDRESSBOOK_CONFIG", TOKEN);
+    refused("", "ADDRESSBOOK_DATABASE_FILE", file.to_str().unwrap());
+    refused(&format!("listen = \"{TOKEN}\""), "ANY", "");
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let directory = tempfile::tempdir().unwrap();
+    let with = |config: &str, empty: bool| {
+        let mut command = in_directory(directory.path(), config);
+        for name in [
+            "LISTEN",
+            "TLS_CERT",
+            "BACKUP_DIR",
+            "INITIAL_KEY_FILE",
+            "LOG_ADDRESSES",
+        ] {
+            if empty {
+                command.env(format!("ADDRESSBOOK_{name}"), "");
+            }
+        }
+        shown(&mut command, &[])
+    };
+    assert_eq!(with("", true), with("", false));
+    let config = "listen = '127.0.0.1:4'\nlog-addresses = true";
+    assert_eq!(with(config, true), with(config, false));
+    let output = in_directory(directory.path(), "no-initial-key = 'maybe'")
+        .args(["config", "show"])
+        .output()
+        .unwrap();
+    assert!(errors(&output).contains("no-initial-key in addressbook.toml: write true or false"));
+}
+
+#[test]
 fn a_value_may_stand_in_a_file_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("where");
