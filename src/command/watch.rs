@@ -54,6 +54,7 @@ pub(super) async fn watch(
     let started = Moment::now();
     let mut told = Told::default();
     loop {
+        sleep(every).await;
         // What failed was told where it failed.
         if let Ok(figures) = store.figures().await {
             let last = backups.map(|(shelf, every)| (shelf.last_on().unwrap_or(started), every));
@@ -61,7 +62,6 @@ pub(super) async fn watch(
                 warning.log();
             }
         }
-        sleep(every).await;
     }
 }
 
