@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::CommandError;
-use crate::http::openapi;
+use crate::http;
 
 /// Prints the API document.
 ///
@@ -11,6 +11,6 @@ use crate::http::openapi;
 /// `PipeClosed`, `Io`.
 pub fn openapi() -> Result<(), CommandError> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", openapi::printed())?;
+    writeln!(out, "{}", http::api_document())?;
     Ok(())
 }

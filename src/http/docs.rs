@@ -11,9 +11,10 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::Config;
 
-use super::openapi;
+use super::openapi::{self, Describe};
 use super::wire::envelope::{self, Refusal};
 use super::wire::segment::Segment;
+use crate::error::Error;
 
 /// The media types of the pages.
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
@@ -44,8 +45,10 @@ pub(super) async fn front(request: HttpRequest) -> Result<HttpResponse, Refusal>
 }
 
 /// Answers the API document.
-pub(super) async fn document() -> HttpResponse {
-    envelope::of_type("application/json", openapi::served())
+pub(super) async fn document(request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let describe = request.app_data::<Describe>().ok_or(Error::Internal)?;
+    let document = openapi::served(*describe);
+    Ok(envelope::of_type("application/json", document))
 }
 
 /// Shows the API document.

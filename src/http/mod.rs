@@ -5,6 +5,7 @@
 mod audit;
 mod backups;
 mod bulk;
+pub(crate) mod call;
 mod contacts;
 mod docs;
 mod gate;
@@ -42,6 +43,7 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, web};
 
+pub use call::Call;
 use gate::connections::{Connection, Connections};
 pub use gate::limits::{ChangedLimit, Limits};
 use gate::observe;
@@ -49,10 +51,15 @@ pub use gate::state::{Settings, State};
 use gate::stream::GatedStream;
 pub use gate::tls::{Tls, TlsError};
 use gate::transport::Transport;
-pub use routes::{CALLS, Call};
+pub use routes::CALLS;
 use wire::envelope;
 
 use crate::base_path::BasePath;
+
+/// The API document, as people read it.
+pub fn api_document() -> String {
+    openapi::printed(openapi::Describe(routes::described))
+}
 
 /// Connections of one worker, where the system grants the files for them; more
 /// wait unaccepted.

@@ -8,38 +8,23 @@ use actix_web::{
     FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Resource, Responder, Route,
 };
 
+use super::call::{CONTACTS, CONTACTS_SHORT, Call};
 use super::gate::auth::{
     self, Allowed, AnyKey, CreateApiKeys, CreateBackups, CreateContacts, CreateGroups,
     CreateOptouts, DeleteApiKeys, DeleteContacts, DeleteGroups, DeleteOptouts, Need, PutContacts,
     ReadApiKeys, ReadAudit, ReadBackups, ReadContacts, ReadGroups, ReadOptouts, Rest,
     UpdateApiKeys, UpdateContacts, UpdateGroups,
 };
-use super::gate::metrics::CallOf;
+use super::gate::cors::ForTools;
+use super::gate::metrics::{AtHand, CallOf};
 use super::gate::observe;
-use super::openapi::{self, Described};
+use super::openapi::{self, Describe, Described};
 use super::wire::envelope::Refusal;
 use super::{
     audit, backups, bulk, contacts, docs, groups, keys, lists, members, ops, optouts, resolve,
     transfer,
 };
 use crate::base_path::BasePath;
-use crate::permission::Permission;
-
-/// What every path of contacts begins with, and what it is served under as well:
-/// the documented page is headed by the one, its curl calls the other.
-pub(super) const CONTACTS: &str = "/addressbook/contacts";
-pub(super) const CONTACTS_SHORT: &str = "/contacts";
-
-/// One call.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
-    /// The method; GET answers HEAD as well.
-    pub method: &'static str,
-    /// The path, with names in braces where a segment names something.
-    pub path: &'static str,
-    /// What a key needs, in the order of the checks; `None` needs no key.
-    pub permissions: Option<&'static [Permission]>,
-}
 
 /// Declares the table three times: as data, as the routes of a worker, and described for
 /// the API document. A row whose need is not that of its handler's [`Allowed`] does not
@@ -53,22 +38,22 @@ macro_rules! routes {
             permissions: routes!(@permissions $need),
         }),+];
 
-        /// The routes of the table, in its order.
-        fn routes() -> Vec<(Method, &'static str, MakeRoute)> {
-            vec![$((Method::$method, $path, |row| {
-                routes!(@route row $need $module::$handler)
+        /// What makes the routes of the table, in its order.
+        fn routes() -> Vec<(Method, MakeRoute)> {
+            vec![$((Method::$method, |call| {
+                routes!(@route call $need $module::$handler)
             })),+]
         }
 
         /// Every call with what the API document says of it.
-        pub(super) fn described() -> impl Iterator<Item = (&'static Call, Described)> {
-            CALLS.iter().zip(vec![$(openapi::$module::$handler()),+])
+        pub(super) fn described() -> Vec<(&'static Call, Described)> {
+            CALLS.iter().zip(vec![$(openapi::$module::$handler()),+]).collect()
         }
     };
     (@permissions NoKey) => { None };
     (@permissions $need:ident) => { Some($need::PERMISSIONS) };
-    (@route $row:ident NoKey $handler:path) => { open($row, $handler) };
-    (@route $row:ident $need:ident $handler:path) => { keyed::<$need, _, _>($row, $handler) };
+    (@route $call:ident NoKey $handler:path) => { open($call, $handler) };
+    (@route $call:ident $need:ident $handler:path) => { keyed::<$need, _, _>($call, $handler) };
 }
 
 routes! {
@@ -121,19 +106,20 @@ routes! {
     GET    "/docs/{file}"                        NoKey          docs::file;
 }
 
-/// Makes the route of a row of the table.
-type MakeRoute = fn(usize) -> Route;
+/// Makes the route of a call.
+type MakeRoute = fn(&'static Call) -> Route;
 
 /// Adds the whole table to a worker's application, each path behind `base`.
 pub(super) fn configure(app: &mut ServiceConfig, base: &BasePath) {
+    app.app_data(Describe(described));
     for contacts in [CONTACTS, CONTACTS_SHORT] {
-        let mut routes = routes().into_iter().enumerate().peekable();
-        while let Some((row, (method, path, route))) = routes.next() {
-            let mut calls = vec![(method, route(row))];
-            while let Some((row, (method, _, route))) =
-                routes.next_if(|(_, (_, other, _))| *other == path)
+        let mut rows = CALLS.iter().zip(routes()).peekable();
+        while let Some((call, (method, route))) = rows.next() {
+            let path = call.path;
+            let mut calls = vec![(method, route(call))];
+            while let Some((call, (method, route))) = rows.next_if(|(other, _)| other.path == path)
             {
-                calls.push((method, route(row)));
+                calls.push((method, route(call)));
             }
             match path.strip_prefix(CONTACTS) {
                 Some(rest) => app.service(at(&format!("{base}{contacts}{rest}"), path, calls)),
@@ -146,33 +132,31 @@ pub(super) fn configure(app: &mut ServiceConfig, base: &BasePath) {
     }
 }
 
-/// Is among the data of the application that operators' tools alone reach.
-pub(super) struct ForTools;
-
 /// Adds what stands on the address for operators' tools alone.
 pub(super) fn configure_metrics(app: &mut ServiceConfig) {
     app.app_data(ForTools);
     let made: [(&'static str, MakeRoute); 3] = [
-        ("/healthz", |row| open(row, ops::healthz)),
-        ("/readyz", |row| open(row, ops::readyz)),
-        ("/metrics", |row| open(row, ops::all_metrics)),
+        ("/healthz", |call| open(call, ops::healthz)),
+        ("/readyz", |call| open(call, ops::readyz)),
+        ("/metrics", |call| open(call, ops::all_metrics)),
     ];
     for (path, route) in made {
-        let row = CALLS.iter().position(|call| call.path == path);
-        if let Some(row) = row {
-            app.service(at(path, path, vec![(Method::GET, route(row))]));
+        if let Some(call) = CALLS.iter().find(|call| call.path == path) {
+            app.service(at(path, path, vec![(Method::GET, route(call))]));
         }
     }
 }
 
 /// A call that needs no key.
-fn open<F, Args>(row: usize, handler: F) -> Route
+fn open<F, Args>(call: &'static Call, handler: F) -> Route
 where
     F: Handler<Args, Output: Responder + 'static>,
     Args: FromRequest + 'static,
 {
+    let at_hand = Rc::new(AtHand::of(call.method, call.path));
     Route::new().to(move |request: HttpRequest, payload: Payload| {
-        request.extensions_mut().insert(CallOf::Row(row));
+        let call = CallOf::Known(Rc::clone(&at_hand));
+        request.extensions_mut().insert(call);
         observe::caught(answer(handler.clone(), request, payload))
     })
 }
@@ -182,7 +166,7 @@ where
 /// The key is checked before the handler's parameters are read: as one of them
 /// it would race with the body. And behind the choice of the method: before it,
 /// a wrong method would hide behind a 401.
-fn keyed<N, F, Args>(row: usize, handler: F) -> Route
+fn keyed<N, F, Args>(call: &'static Call, handler: F) -> Route
 where
     N: Need,
     F: Handler<Args, Output: Responder + 'static>,
@@ -190,13 +174,15 @@ where
 {
     let rest =
         move |request, payload| -> Rest { Box::pin(answer(handler.clone(), request, payload)) };
-    behind_key(row, Rc::new(rest))
+    behind_key(call, Rc::new(rest))
 }
 
 /// Compiled once and not for each handler.
-fn behind_key(row: usize, rest: Rc<dyn Fn(HttpRequest, Payload) -> Rest>) -> Route {
+fn behind_key(call: &'static Call, rest: Rc<dyn Fn(HttpRequest, Payload) -> Rest>) -> Route {
+    let at_hand = Rc::new(AtHand::of(call.method, call.path));
     Route::new().to(move |request: HttpRequest, payload: Payload| {
-        request.extensions_mut().insert(CallOf::Row(row));
+        let call = CallOf::Known(Rc::clone(&at_hand));
+        request.extensions_mut().insert(call);
         let next = rest(request.clone(), payload);
         observe::caught(async move { auth::authenticate(&request, next).await })
     })

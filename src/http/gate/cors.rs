@@ -12,8 +12,10 @@ use actix_web::http::header::{
 };
 
 use super::state::State;
-use crate::http::routes::ForTools;
 use crate::http::wire::envelope;
+
+/// Is among the data of the application that operators' tools alone reach: no page does.
+pub(crate) struct ForTools;
 
 /// Headers of requests that a script may set.
 const REQUEST_HEADERS: &str =

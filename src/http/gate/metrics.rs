@@ -1,6 +1,8 @@
 //! What requests came to and how long they took, in the text format of OpenMetrics.
 //! What is counted for every request is found without a lock and without hashing.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -14,7 +16,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::process;
-use crate::http::routes::CALLS;
 use crate::moment::Moment;
 use crate::store::{Figures, FoundDamage, Measures};
 
@@ -22,7 +23,7 @@ use crate::store::{Figures, FoundDamage, Measures};
 const DURATIONS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 10.0,
 ];
-/// Statuses that one row of the route table has at hand; those beyond are looked up.
+/// Statuses that one call has at hand; those beyond are looked up.
 const STATUSES_AT_HAND: usize = 8;
 /// What stands for a path that the route table does not have.
 pub(super) const UNMATCHED: &str = "unmatched";
@@ -84,20 +85,39 @@ struct KeyLabels {
     key: String,
 }
 
-/// Which call a request is: its row in the route table where its method is the row's
-/// own, else its path alone. Stands in a request's extensions.
-#[derive(Clone, Copy, Debug)]
+/// Which call a request is; else only its path. Stands in a request's extensions.
+#[derive(Clone)]
 pub(crate) enum CallOf {
-    Row(usize),
+    Known(Rc<AtHand>),
     Path(&'static str),
 }
 
 impl CallOf {
-    /// The path as the table has it.
-    pub(super) fn route(self) -> &'static str {
+    /// The path as the route table has it.
+    pub(super) fn route(&self) -> &'static str {
         match self {
-            Self::Row(row) => CALLS[row].path,
+            Self::Known(at_hand) => at_hand.route,
             Self::Path(path) => path,
+        }
+    }
+}
+
+/// The counters of one call, as one worker has them at hand.
+pub(crate) struct AtHand {
+    method: &'static str,
+    route: &'static str,
+    answers: [OnceCell<(u16, Counter)>; STATUSES_AT_HAND],
+    duration: OnceCell<Histogram>,
+}
+
+impl AtHand {
+    /// Those of a call by its method and path.
+    pub(crate) fn of(method: &'static str, route: &'static str) -> Self {
+        Self {
+            method,
+            route,
+            answers: Default::default(),
+            duration: OnceCell::new(),
         }
     }
 }
@@ -112,14 +132,6 @@ pub(crate) struct Metrics {
     in_flight: Gauge,
     /// When the process began, about.
     started: Moment,
-    at_hand: Vec<AtHand>,
-}
-
-/// The counters of one row of the route table.
-#[derive(Default)]
-struct AtHand {
-    answers: [OnceLock<(u16, Counter)>; STATUSES_AT_HAND],
-    duration: OnceLock<Histogram>,
 }
 
 /// Counts as a request in flight while it is kept.
@@ -140,7 +152,6 @@ impl Default for Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             in_flight: Gauge::default(),
             started: Moment::now(),
-            at_hand: CALLS.iter().map(|_| AtHand::default()).collect(),
         }
     }
 }
@@ -164,7 +175,7 @@ impl Metrics {
     /// Counts an answer to a request by `method`, `took` behind its head.
     pub(super) fn count_answer(
         &self,
-        call: Option<CallOf>,
+        call: Option<&CallOf>,
         method: &Method,
         status: u16,
         took: Duration,
@@ -172,10 +183,12 @@ impl Metrics {
         let method = METHODS.iter().find(|known| **known == method);
         let method = method.map_or(OTHER_METHOD, Method::as_str);
         let route = call.map_or(UNMATCHED, CallOf::route);
-        let at_hand = match call {
-            Some(CallOf::Row(row)) if CALLS[row].method == method => Some(&self.at_hand[row]),
-            Some(CallOf::Row(_) | CallOf::Path(_)) | None => None,
+        let known = match call {
+            Some(CallOf::Known(at_hand)) => Some(at_hand),
+            Some(CallOf::Path(_)) | None => None,
         };
+        // HEAD is answered by the call of GET.
+        let at_hand = known.filter(|at_hand| at_hand.method == method);
         let duration = || {
             let labels = RouteLabels { method, route };
             self.durations.get_or_create(&labels).clone()
@@ -191,7 +204,7 @@ impl Metrics {
         let took_s = took.as_secs_f64();
         let Some(at_hand) = at_hand else {
             // Of a method or a path that there is not, nobody asks how long it took.
-            if matches!(call, Some(CallOf::Row(_))) {
+            if known.is_some() {
                 duration().observe(took_s);
             }
             answers().inc();

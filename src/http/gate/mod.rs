@@ -5,7 +5,7 @@ pub(crate) mod admission;
 pub(crate) mod auth;
 mod certificate;
 pub(crate) mod connections;
-mod cors;
+pub(crate) mod cors;
 pub(crate) mod framing;
 pub(crate) mod limits;
 pub(crate) mod metrics;

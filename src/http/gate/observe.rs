@@ -186,12 +186,12 @@ thread_local! {
 fn finish(response: &ServiceResponse<BoxBody>, request_id: &HeaderValue, took: Duration) {
     let status = response.status();
     let request = response.request();
-    let call = request.extensions().get::<CallOf>().copied();
+    let call = request.extensions().get::<CallOf>().cloned();
     let state = State::of(request).ok();
     if let Some(state) = state {
         let method = request.method();
         let metrics = &state.metrics;
-        metrics.count_answer(call, method, status.as_u16(), took);
+        metrics.count_answer(call.as_ref(), method, status.as_u16(), took);
     }
     let level = if status.is_server_error() {
         log::Level::Warn
@@ -213,7 +213,7 @@ fn finish(response: &ServiceResponse<BoxBody>, request_id: &HeaderValue, took: D
             level,
             request_id = request_id.to_str().unwrap_or_default(),
             method = request.method().as_str(),
-            route = call.map_or(UNMATCHED, CallOf::route),
+            route = call.as_ref().map_or(UNMATCHED, CallOf::route),
             status = status.as_u16(),
             took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             bytes = bytes,

@@ -288,6 +288,11 @@ fn full_example() -> Value {
     let mut full = example();
     full["meta"] = json!({"NAME": "John", "CITY": "London"});
     full["updated_on"] = json!("2026-11-23T15:24:23.564Z");
-    full["groups"] = json!([super::groups::named_example()]);
+    full["groups"] = json!([group_example()]);
     full
+}
+
+/// A group as a contact shows it.
+fn group_example() -> Value {
+    json!({"id": "01a20902-1f60-7a31-9d15-3f0c2b7b8a10", "name": "Friends"})
 }

@@ -12,7 +12,7 @@ use super::headers::{self, JSON, RequestHeader};
 use super::shapes::{Record, Shape, array, content, named, number, or_null, text};
 use super::{SECURITY, parameters};
 use crate::error::Error;
-use crate::http::routes::{CONTACTS, CONTACTS_SHORT, Call};
+use crate::http::call::{CONTACTS, CONTACTS_SHORT, Call};
 use crate::http::wire::body;
 use crate::http::wire::envelope::Refusal;
 use crate::http::wire::query::LIMIT_MAX;

@@ -10,7 +10,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use super::headers;
 use super::shapes::{self, Record, Shape, named};
 use crate::error::Error;
-use crate::http::routes::Call;
+use crate::http::call::Call;
 use crate::http::wire::envelope::Refusal;
 
 /// What the error of every failure is called in the components.

@@ -79,11 +79,6 @@ fn example() -> Value {
     })
 }
 
-/// A group as a contact shows it.
-pub(super) fn named_example() -> Value {
-    json!({"id": "01a20902-1f60-7a31-9d15-3f0c2b7b8a10", "name": "Friends"})
-}
-
 pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
     let rule =
         format!("Unique; follows the rules of an alias, up to {NAME_CHARACTERS_MAX} characters");

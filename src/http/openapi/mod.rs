@@ -33,7 +33,7 @@ use utoipa::openapi::{
     Components, Info, License, OpenApi, RefOr, Response, Server, Tag as DocumentTag,
 };
 
-use super::routes::{self, Call};
+use super::call::Call;
 use super::wire::envelope::Refusal;
 pub(crate) use described::{Described, Tag};
 use failures::{ERROR, Failure};
@@ -53,13 +53,18 @@ Every answer has an `X-Request-Id`, `X-Content-Type-Options: nosniff` and `Cache
 
 Unknown fields and parameters are refused by name. Times are in UTC, with three decimals.";
 
+/// Tells every call with what is said of it. Is among the data of the application: the
+/// route table knows all calls, and nobody here knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Describe(pub(crate) fn() -> Vec<(&'static Call, Described)>);
+
 /// The document as it is served, made when it is first asked for.
-pub(crate) fn served() -> Bytes {
+pub(crate) fn served(Describe(describe): Describe) -> Bytes {
     static SERVED: OnceLock<Bytes> = OnceLock::new();
     let made = SERVED.get_or_init(|| {
         // By a thread of its own: the allocator keeps what others have freed for them, 8 MiB,
         // and gives it back where the thread ends.
-        let making = std::thread::spawn(|| document().to_json());
+        let making = std::thread::spawn(move || document(describe()).to_json());
         let written = making.join().ok().and_then(Result::ok);
         Bytes::from(written.expect("names and texts are JSON"))
     });
@@ -67,17 +72,17 @@ pub(crate) fn served() -> Bytes {
 }
 
 /// The document as people read it.
-pub(crate) fn printed() -> String {
-    let written = document().to_pretty_json();
+pub(crate) fn printed(Describe(describe): Describe) -> String {
+    let written = document(describe()).to_pretty_json();
     written.expect("names and texts are JSON")
 }
 
-fn document() -> OpenApi {
+fn document(calls: Vec<(&'static Call, Described)>) -> OpenApi {
     let mut described = Vec::new();
     let mut names = BTreeMap::new();
     let mut examples = BTreeMap::new();
     let mut ids = BTreeSet::new();
-    for (call, of_call) in routes::described() {
+    for (call, of_call) in calls {
         let (mut operation, failures) = of_call.operation(call);
         // One handler may answer two methods.
         if let Some(id) = &mut operation.operation_id
