@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::gate::auth::{Allowed, ReadAudit};
-use super::wire::envelope::{self, Refusal};
+use super::wire::envelope::Refusal;
+use super::wire::many;
 use super::wire::query::Query;
 use crate::event::Event;
 use crate::moment::Moment;
@@ -18,7 +19,7 @@ pub(super) async fn list(
     let store = allowed.store();
     let (events, total) = store.events(allowed.grant(), offset, limit).await?;
     let records = events.iter().map(EventRecord::of).collect();
-    Ok(envelope::many(records, offset, limit, total))
+    Ok(many::whole(records, offset, limit, total))
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::gate::auth::{Allowed, CreateBackups, ReadBackups};
 use super::wire::envelope::{self, Refusal};
+use super::wire::many;
 use super::wire::query::Query;
 use crate::error::Error;
 use crate::moment::Moment;
@@ -30,7 +31,7 @@ pub(super) async fn list(
         error => refused(error),
     })?;
     let records = backups.iter().map(BackupRecord::of).collect();
-    Ok(envelope::many(records, offset, limit, total))
+    Ok(many::whole(records, offset, limit, total))
 }
 
 /// Its paths are the operator's alone.

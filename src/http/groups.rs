@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::gate::auth::{Allowed, CreateGroups, DeleteGroups, ReadGroups, UpdateGroups};
 use super::wire::body::JsonBody;
 use super::wire::envelope::{self, Refusal};
+use super::wire::many;
 use super::wire::query::Query;
 use super::wire::segment::Segment;
 use crate::error::Error;
@@ -33,7 +34,7 @@ pub(super) async fn list(allowed: Allowed<ReadGroups>, request: HttpRequest) -> 
     let store = allowed.store();
     let (groups, total) = store.groups(allowed.grant(), offset, limit).await?;
     let records = groups.iter().map(GroupRecord::of).collect();
-    Ok(envelope::many(records, offset, limit, total))
+    Ok(many::whole(records, offset, limit, total))
 }
 
 pub(super) async fn get(allowed: Allowed<ReadGroups>, id: Segment) -> Answer {

@@ -12,6 +12,7 @@ use super::wire::key_fields::{
     address_ranges, expiry, overlap, permissions, rate_limit, required_name,
 };
 use super::wire::key_record::KeyRecord;
+use super::wire::many;
 use super::wire::query::Query;
 use super::wire::segment::Segment;
 use crate::error::Error;
@@ -61,7 +62,7 @@ pub(super) async fn list(allowed: Allowed<ReadApiKeys>, request: HttpRequest) ->
     let store = allowed.store();
     let (keys, total) = store.keys(allowed.grant(), offset, limit).await?;
     let records = keys.iter().map(KeyRecord::of).collect();
-    Ok(envelope::many(records, offset, limit, total))
+    Ok(many::whole(records, offset, limit, total))
 }
 
 pub(super) async fn get(allowed: Allowed<ReadApiKeys>, id: Segment) -> Answer {

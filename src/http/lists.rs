@@ -5,7 +5,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::contacts::or_unreadable;
 use super::gate::auth::{Allowed, ReadContacts};
 use super::wire::counted::CountedJson;
-use super::wire::envelope::{self, Refusal};
+use super::wire::envelope::Refusal;
+use super::wire::many;
 use super::wire::query::Query;
 use super::wire::record::write_next_contact;
 use crate::error::Error;
@@ -16,7 +17,7 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
     let selection = Query::parse(request.query_string())?.into_selection()?;
-    let begun = allowed.count_from(envelope::begin_many(selection.limit));
+    let begun = allowed.count_from(many::begin(selection.limit));
     let snapshot = allowed.snapshot()?;
     for key in selection.filters.iter().filter_map(Filter::names) {
         // What today's rules refuse may be stored since older ones.
@@ -41,13 +42,11 @@ pub(super) fn answer(
 ) -> Result<HttpResponse, Error> {
     let limit = selection.limit;
     match &selection.page {
-        Page::Offset(offset) => {
-            envelope::many_written(json, *offset, limit, listed.total.unwrap_or_default())
-        }
+        Page::Offset(offset) => many::end(json, *offset, limit, listed.total.unwrap_or_default()),
         Page::After(_) => {
             let next = listed.next.as_ref();
             let next = next.map(|next| next.to_cursor(&selection.filters, selection.sort));
-            envelope::many_written_by_cursor(json, limit, next.as_deref())
+            many::end_by_cursor(json, limit, next.as_deref())
         }
     }
 }

@@ -8,6 +8,7 @@ use super::gate::auth::{Allowed, ReadGroups, UpdateGroups};
 use super::lists::answer;
 use super::wire::body::JsonBody;
 use super::wire::envelope::{self, ErrorBody, Refusal};
+use super::wire::many;
 use super::wire::query::Query;
 use super::wire::record::write_next_member;
 use crate::contact::Alias;
@@ -32,7 +33,7 @@ pub(super) async fn list(
 ) -> Answer {
     let id = GroupId::parse(&id).ok_or(Error::GroupNotFound)?;
     let selection = Query::parse(request.query_string())?.into_members(id)?;
-    let begun = allowed.count_from(envelope::begin_many(selection.limit));
+    let begun = allowed.count_from(many::begin(selection.limit));
     let listed = allowed.store().members(
         allowed.grant(),
         id,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::gate::auth::{Allowed, CreateOptouts, DeleteOptouts, ReadOptouts};
 use super::wire::body::JsonBody;
 use super::wire::envelope::{self, Refusal};
+use super::wire::many;
 use super::wire::query::Query;
 use super::wire::segment::Segment;
 use crate::contact::Msisdn;
@@ -40,7 +41,7 @@ pub(super) async fn list(allowed: Allowed<ReadOptouts>, request: HttpRequest) ->
         .optouts(allowed.grant(), offset, limit)
         .await?;
     let records = optouts.iter().map(OptoutRecord::of).collect();
-    Ok(envelope::many(records, offset, limit, total))
+    Ok(many::whole(records, offset, limit, total))
 }
 
 pub(super) async fn delete(allowed: Allowed<DeleteOptouts>, msisdn: Segment) -> Answer {

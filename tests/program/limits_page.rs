@@ -69,10 +69,7 @@ const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
         "http/wire/body_permits:PARSED_AT_ONCE_MAX",
         "threads, for processors",
     ),
-    (
-        "http/wire/envelope:RECORDS_EXPECTED_MAX",
-        "a guess at a size",
-    ),
+    ("http/wire/many:RECORDS_EXPECTED_MAX", "a guess at a size"),
     (
         "http/wire/query:NAME_SHOWN_CHARACTERS_MAX",
         "cuts a message",

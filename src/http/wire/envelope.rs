@@ -19,11 +19,8 @@ const RETRY_AFTER_S: u64 = 1;
 /// The same of stored responses, which are kept for a day: some of them may be
 /// forgotten by then.
 const RESPONSES_RETRY_AFTER_S: u64 = 60 * 60;
-/// Room for the record of most contacts, and for most of those in a list.
-const RECORD_BYTES_USUAL: usize = 512;
-const LISTED_BYTES_USUAL: usize = 160;
-/// Rows of a list for which room is made before any was read.
-const RECORDS_EXPECTED_MAX: u32 = 200;
+/// Room for the record of most contacts.
+pub(super) const RECORD_BYTES_USUAL: usize = 512;
 /// Bytes of a path that a message shows.
 const PATH_SHOWN_BYTES_MAX: usize = 256;
 /// What every `WWW-Authenticate` begins with.
@@ -380,66 +377,6 @@ pub(crate) fn not_modified() -> HttpResponse {
 /// What is asked for is told by headers alone.
 pub(crate) fn no_content() -> HttpResponse {
     HttpResponse::NoContent().finish()
-}
-
-/// `{"success":true,"records":[`, behind which records are written.
-pub(crate) fn begin_many(limit: u32) -> Vec<u8> {
-    let rows = limit.min(RECORDS_EXPECTED_MAX) as usize;
-    let mut json = Vec::with_capacity(RECORD_BYTES_USUAL + rows * LISTED_BYTES_USUAL);
-    json.extend_from_slice(b"{\"success\":true,\"records\":[");
-    json
-}
-
-/// Ends what [`begin_many`] began: `],"offset":0,"limit":10,"total":128}`
-///
-/// # Errors
-/// `AnswersWaiting`.
-pub(crate) fn many_written(
-    mut json: CountedJson,
-    offset: u64,
-    limit: u32,
-    total: u64,
-) -> Result<HttpResponse, Error> {
-    let end = format!("],\"offset\":{offset},\"limit\":{limit},\"total\":{total}}}");
-    json.append(|json| json.extend_from_slice(end.as_bytes()));
-    counted(json)
-}
-
-/// The same by cursor: `],"limit":10,"next":"…"}`. A cursor holds nothing to escape.
-///
-/// # Errors
-/// `AnswersWaiting`.
-pub(crate) fn many_written_by_cursor(
-    mut json: CountedJson,
-    limit: u32,
-    next: Option<&str>,
-) -> Result<HttpResponse, Error> {
-    let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
-    let end = format!("],\"limit\":{limit},\"next\":{next}}}");
-    json.append(|json| json.extend_from_slice(end.as_bytes()));
-    counted(json)
-}
-
-/// `{"success":true,"records":[…],"offset":0,"limit":10,"total":128}`
-pub(crate) fn many(
-    records: Vec<impl Serialize>,
-    offset: u64,
-    limit: u32,
-    total: u64,
-) -> HttpResponse {
-    #[derive(Serialize)]
-    struct Many<R> {
-        records: Vec<R>,
-        offset: u64,
-        limit: u32,
-        total: u64,
-    }
-    succeeded(Many {
-        records,
-        offset,
-        limit,
-        total,
-    })
 }
 
 /// Begins an answer of ours that was given before.

@@ -9,6 +9,7 @@ pub(crate) mod idempotency;
 pub(crate) mod import_record;
 pub(crate) mod key_fields;
 pub(crate) mod key_record;
+pub(crate) mod many;
 pub(crate) mod query;
 pub(crate) mod record;
 pub(crate) mod segment;
