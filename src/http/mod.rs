@@ -6,6 +6,7 @@ mod audit;
 mod backups;
 mod bulk;
 pub(crate) mod call;
+mod console;
 mod contacts;
 mod docs;
 mod gate;

@@ -21,8 +21,8 @@ use super::gate::observe;
 use super::openapi::{self, Describe, Described};
 use super::wire::envelope::Refusal;
 use super::{
-    audit, backups, bulk, contacts, docs, groups, keys, lists, members, ops, optouts, resolve,
-    transfer,
+    audit, backups, bulk, console, contacts, docs, groups, keys, lists, members, ops, optouts,
+    resolve, transfer,
 };
 use crate::base_path::BasePath;
 
@@ -104,6 +104,9 @@ routes! {
     GET    "/openapi.json"                       NoKey          docs::document;
     GET    "/docs"                               NoKey          docs::reference;
     GET    "/docs/{file}"                        NoKey          docs::file;
+    GET    "/console"                            NoKey          console::moved;
+    GET    "/console/"                           NoKey          console::index;
+    GET    "/console/{file}"                     NoKey          console::file;
 }
 
 /// Makes the route of a call.

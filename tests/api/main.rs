@@ -16,6 +16,7 @@ mod bulk_modes;
 mod concurrency;
 mod conditional;
 mod connections;
+mod console;
 mod cors;
 mod create;
 mod cursor;

@@ -238,6 +238,8 @@ fn what_is_answered_about_all_else_is_what_the_document_says() {
     }
     step(("GET", "/docs/{file}", "page.css", NO_HEADER, ""));
     step(("GET", "/docs/{file}", "nothing.css", NO_HEADER, ""));
+    assert_eq!(step(("GET", "/console", "", NO_HEADER, "")).status, 308);
+    step(("GET", "/console/{file}", "nothing.css", NO_HEADER, ""));
     let refused = walk(
         &server,
         &document,

@@ -86,6 +86,9 @@ fn the_table_of_calls_is_the_contract() {
     GET /openapi.json no key
     GET /docs no key
     GET /docs/{file} no key
+    GET /console no key
+    GET /console/ no key
+    GET /console/{file} no key
     ");
 }
 

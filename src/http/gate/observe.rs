@@ -84,7 +84,10 @@ pub(crate) async fn observe(
     }
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, request_id);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The console's files are the same for everybody.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response.map_body(|_, body| {
         TimedBody::new(body, connection, closing, (held, place, in_flight), watch)

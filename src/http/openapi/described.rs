@@ -73,6 +73,7 @@ pub(crate) struct Described {
     parameters: Vec<RefOr<Parameter>>,
     body: Option<RequestBody>,
     answer: Response,
+    is_elsewhere: bool,
     not_modified: bool,
     is_stored: bool,
     more_to: Option<Permission>,
@@ -91,6 +92,7 @@ impl Described {
             parameters: Vec::new(),
             body: None,
             answer: Response::new("Done"),
+            is_elsewhere: false,
             not_modified: false,
             is_stored: false,
             more_to: None,
@@ -263,6 +265,13 @@ impl Described {
         self
     }
 
+    /// It only leads to what was asked for.
+    pub(super) fn moves(mut self) -> Self {
+        self.is_elsewhere = true;
+        self.answer = Response::new("Moved: no body");
+        self.with_header("Location")
+    }
+
     /// What it may refuse, beside what is refused of every call of its kind.
     pub(super) fn refuses<R: Into<Refusal>>(
         mut self,
@@ -316,7 +325,8 @@ impl Described {
             responses.insert("304".to_owned(), RefOr::T(response));
         }
         let responses = &mut operation.responses.responses;
-        responses.insert("200".to_owned(), RefOr::T(self.answer));
+        let status = if self.is_elsewhere { "308" } else { "200" };
+        responses.insert(status.to_owned(), RefOr::T(self.answer));
         self.refusals.extend(always_refused(call));
         let beside = |status| {
             let beside = self.beside.as_ref();

@@ -22,7 +22,7 @@ const OF_ANSWERS: &[(&str, &str)] = &[
         "Content-Security-Policy",
         "What the page may load: nothing from elsewhere",
     ),
-    ("ETag", "Stands for the contact's state"),
+    ("ETag", "Stands for the state of what is answered"),
     (
         "Idempotency-Replayed",
         "`true` where this is the stored response of an earlier request",
@@ -31,6 +31,10 @@ const OF_ANSWERS: &[(&str, &str)] = &[
         "Link",
         "The contact that has the alias, for a key with `read:Contacts`: \
          `</addressbook/contacts/ID>; rel=\"item\"`",
+    ),
+    (
+        "Location",
+        "Where it is, as seen from where it was asked for",
     ),
     (
         "RateLimit",

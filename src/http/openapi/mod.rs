@@ -5,6 +5,7 @@
 pub(crate) mod audit;
 pub(crate) mod backups;
 pub(crate) mod bulk;
+pub(crate) mod console;
 pub(crate) mod contacts;
 pub(crate) mod docs;
 pub(crate) mod groups;
@@ -49,7 +50,8 @@ Every failure has one shape: `{\"success\":false,\"error\":{\"name\",\"statusCod
 message says what is wrong. A path that there is not is answered 404, a method that a path does not have 405 \
 with `Allow`. Every `GET` answers `HEAD`, too. What is no HTTP at all is answered by an empty 400, 408 or 431.
 
-Every answer has an `X-Request-Id`, `X-Content-Type-Options: nosniff` and `Cache-Control: no-store`.
+Every answer has an `X-Request-Id`, `X-Content-Type-Options: nosniff` and, but for the console's files, \
+`Cache-Control: no-store`.
 
 Unknown fields and parameters are refused by name. Times are in UTC, with three decimals.";
 

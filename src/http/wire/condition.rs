@@ -27,6 +27,16 @@ pub(crate) fn names_version(headers: &HeaderMap, name: &HeaderName, version: Ver
     }
 }
 
+/// Whether `If-None-Match` names `tag`, a strong one, or `*`.
+pub(crate) fn has_already(headers: &HeaderMap, tag: &str) -> bool {
+    let mut values = headers.get_all(IF_NONE_MATCH);
+    values.any(|value| {
+        let value = value.to_str().unwrap_or_default();
+        let mut tags = value.split(',').map(str::trim);
+        value == "*" || tags.any(|named| named.strip_prefix("W/").unwrap_or(named) == tag)
+    })
+}
+
 /// Whether `W/"…"` counts as `"…"` (RFC 9110, section 8.8.3.2).
 #[derive(Clone, Copy)]
 enum Comparison {

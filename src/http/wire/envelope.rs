@@ -379,6 +379,13 @@ pub(crate) fn no_content() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
+/// What is asked for stands elsewhere, by the same method and for good.
+pub(crate) fn moved(to: &'static str) -> HttpResponse {
+    HttpResponse::PermanentRedirect()
+        .insert_header((header::LOCATION, HeaderValue::from_static(to)))
+        .finish()
+}
+
 /// Begins an answer of ours that was given before.
 pub(crate) fn again(status: u16) -> HttpResponseBuilder {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
