@@ -11,6 +11,7 @@ pub mod invalid;
 pub mod json;
 
 pub mod address;
+pub mod base62;
 pub mod base_path;
 pub mod bucket;
 pub mod budget;

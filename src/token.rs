@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::base62::{self, is_base62};
 use crate::error::Error;
 
 const TOKEN_PREFIX: &str = "abk_";
@@ -26,7 +27,6 @@ const HASH_BYTES: usize = 32;
 /// MiB, glibc takes from the system and gives back at once (mallopt(3),
 /// `M_MMAP_THRESHOLD`); what is smaller stays with the thread that freed it.
 const RESERVED_BLOCKS: usize = 33 * 1024;
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The public part of a key: the 12 base62 characters inside its token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,9 +76,9 @@ impl Token {
     pub fn generate() -> Result<Self, Error> {
         let mut text = Zeroizing::new(String::with_capacity(TOKEN_CHARACTERS));
         text.push_str(TOKEN_PREFIX);
-        push_random_base62(&mut text, ID_CHARACTERS)?;
+        base62::push_random(&mut text, ID_CHARACTERS)?;
         text.push('_');
-        push_random_base62(&mut text, SECRET_CHARACTERS)?;
+        base62::push_random(&mut text, SECRET_CHARACTERS)?;
         let checksum = checksum(text.as_bytes());
         text.extend(checksum.map(char::from));
         Ok(Self(text))
@@ -278,37 +278,15 @@ impl NewSecret {
     }
 }
 
-fn is_base62(text: &[u8]) -> bool {
-    text.iter().all(u8::is_ascii_alphanumeric)
-}
-
 /// CRC-32/IEEE in base62, most significant digit first, padded with `0`.
 fn checksum(text: &[u8]) -> [u8; CHECKSUM_CHARACTERS] {
     let mut rest = crc32fast::hash(text) as usize;
     let mut digits = [b'0'; CHECKSUM_CHARACTERS];
     for digit in digits.iter_mut().rev() {
-        *digit = BASE62[rest % BASE62.len()];
-        rest /= BASE62.len();
+        *digit = base62::DIGITS[rest % base62::DIGITS.len()];
+        rest /= base62::DIGITS.len();
     }
     digits
-}
-
-/// Appends `count` characters, each of the 62 equally likely.
-fn push_random_base62(text: &mut String, count: usize) -> Result<(), Error> {
-    /// The largest multiple of 62 in a byte: what lies above would favour some characters.
-    const FAIR_BYTES: u8 = 248;
-    let mut bytes = Zeroizing::new([0_u8; 64]);
-    let target = text.len() + count;
-    while text.len() < target {
-        getrandom::fill(bytes.as_mut()).map_err(|_| Error::Internal)?;
-        let fair = bytes.iter().filter(|&&byte| byte < FAIR_BYTES);
-        let room = target - text.len();
-        text.extend(
-            fair.take(room)
-                .map(|&byte| char::from(BASE62[byte as usize % 62])),
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]
