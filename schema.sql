@@ -3,7 +3,7 @@
 -- "abk1" in ASCII, at byte 68 of the file: whose file this is.
 PRAGMA application_id = 1633839921;
 -- At byte 60 of the file: which schema. A newer one is refused untouched.
-PRAGMA user_version = 7;
+PRAGMA user_version = 8;
 
 CREATE TABLE contacts (
     -- UUID version 7: its first 48 bits are the millisecond of creation, so new
@@ -107,6 +107,25 @@ CREATE TABLE api_keys (
     responses_bytes INTEGER NOT NULL DEFAULT 0 CHECK (responses_bytes >= 0)
 ) STRICT, WITHOUT ROWID;
 
+-- Who is signed in at a browser, in the place of a key.
+CREATE TABLE sessions (
+    -- SHA-256 of the 256 random bits in the browser's cookie: who reads the file has
+    -- nothing to send.
+    hash BLOB NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+    key_id TEXT NOT NULL REFERENCES api_keys (id),
+    -- The key's hash when the session was opened: with another one it is over.
+    key_hash TEXT NOT NULL,
+    -- Milliseconds since 1970, UTC, both. A key that ends earlier ends its sessions.
+    created_on INTEGER NOT NULL,
+    expires_on INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Finds the oldest of a key, which end where there are too many.
+CREATE INDEX sessions_by_key ON sessions (key_id, created_on);
+
+-- Finds those that are over, which are forgotten.
+CREATE INDEX sessions_by_expires_on ON sessions (expires_on);
+
 -- Answers to requests that may be retried, remembered for 24 hours.
 CREATE TABLE idempotency (
     key_id TEXT NOT NULL,
@@ -146,3 +165,6 @@ CREATE TABLE audit (
 
 -- Finds the oldest refusals among changes of keys, which are kept for ever.
 CREATE INDEX audit_refusals ON audit (id) WHERE permission IS NOT NULL;
+
+-- Finds the oldest opened sessions, of which the newest are kept.
+CREATE INDEX audit_sessions ON audit (id) WHERE action = 'session.opened';

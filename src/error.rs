@@ -97,6 +97,18 @@ pub enum Error {
     /// A key was presented and is not a valid one; never says why.
     #[error("API key is invalid or has expired")]
     KeyInvalid,
+    /// A session was presented that is over, or never was.
+    #[error("Session has ended")]
+    SessionEnded,
+    /// A session is to be ended where none was presented.
+    #[error("Session not found")]
+    SessionNotFound,
+    /// A browser sends the session for a page of another site.
+    #[error("Request comes from another site")]
+    OtherSite,
+    /// The code is not the one that signs in once, any more.
+    #[error("Code is invalid or has expired")]
+    CodeInvalid,
     /// The key is valid and lacks this permission.
     #[error("API Key is not permitted to perform this action. ({0})")]
     NotPermitted(Permission),
@@ -189,6 +201,10 @@ impl Error {
             | Self::NotTried
             | Self::KeyMissing
             | Self::KeyInvalid
+            | Self::SessionEnded
+            | Self::SessionNotFound
+            | Self::OtherSite
+            | Self::CodeInvalid
             | Self::NotPermitted(..)
             | Self::Busy
             | Self::VerifierBusy

@@ -1,4 +1,5 @@
-//! The audit: who changed which key, and which permission was refused to whom.
+//! The audit: who changed which key, which permission was refused to whom, and who
+//! signed in.
 
 use std::net::IpAddr;
 
@@ -25,16 +26,19 @@ pub enum Action {
     KeyRevoked,
     /// A key lacked a permission.
     PermissionRefused,
+    /// A session was opened by a key.
+    SessionOpened,
 }
 
 impl Action {
     /// Every action there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::KeyCreated,
         Self::KeyUpdated,
         Self::KeyRotated,
         Self::KeyRevoked,
         Self::PermissionRefused,
+        Self::SessionOpened,
     ];
 
     /// The written form, in the store and to callers.
@@ -45,6 +49,7 @@ impl Action {
             Self::KeyRotated => "key.rotated",
             Self::KeyRevoked => "key.revoked",
             Self::PermissionRefused => "permission.refused",
+            Self::SessionOpened => "session.opened",
         }
     }
 }

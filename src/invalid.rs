@@ -91,6 +91,9 @@ pub enum Invalid {
     #[error("The answer would be larger than 33554432 bytes, send fewer recipients at once")]
     AnswerTooLarge,
 
+    #[error("Code is required")]
+    CodeMissing,
+
     #[error("Nothing to update")]
     NothingToUpdate,
     #[error("Alias must equal the alias in the path")]
@@ -299,6 +302,7 @@ impl Invalid {
             | Self::Text
             | Self::OnMissing
             | Self::AnswerTooLarge
+            | Self::CodeMissing
             | Self::NothingToUpdate
             | Self::AliasNotOfPath
             | Self::QueryNotText

@@ -33,6 +33,7 @@ pub mod origin;
 pub mod permission;
 pub mod resolve;
 pub mod selection;
+pub mod session;
 pub mod template;
 pub mod text;
 pub mod token;
@@ -41,6 +42,7 @@ pub mod transfer;
 pub mod files;
 pub mod keyring;
 pub mod permits;
+pub mod sign_in;
 pub mod store;
 
 pub mod http;

@@ -24,7 +24,7 @@ impl Moment {
     }
 
     /// The moment this many milliseconds after the beginning of 1970.
-    pub fn from_millis(millis: i64) -> Self {
+    pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 

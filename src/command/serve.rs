@@ -14,6 +14,7 @@ use crate::address::AddressRanges;
 use crate::cli::{BackupArguments, Serve, TlsArguments};
 use crate::files;
 use crate::http::{self, Limits, Listeners, Settings, State, Tls};
+use crate::sign_in::CodeFile;
 use crate::store::{Operator, ServerLock, Shelf, Store, locate};
 
 /// Open files that are asked for: two for each connection.
@@ -55,7 +56,10 @@ pub fn serve(
         .clone()
         .map(|shelf| Backups::start(shelf, Arc::clone(&store), backup_every))
         .transpose()?;
-    let settings = settings(arguments, shelf.clone())?;
+    let settings = Settings {
+        sign_in: Some(CodeFile::beside(&path)),
+        ..settings(arguments, shelf.clone())?
+    };
     let limits = settings.limits;
     store.begin_check(limits.check_after)?;
     let state = State::new(Arc::clone(&store), settings);
@@ -128,6 +132,7 @@ fn settings(arguments: &Serve, shelf: Option<Arc<Shelf>>) -> Result<Settings, Co
         limits: Limits::with(&arguments.limits),
         logs_addresses: arguments.log_addresses,
         shelf,
+        sign_in: None,
     })
 }
 

@@ -138,8 +138,9 @@ impl<'a> NewKeyRecord<'a> {
     }
 }
 
+/// What a key is told of itself.
 #[derive(Serialize)]
-struct OwnKeyRecord<'a> {
+pub(super) struct OwnKeyRecord<'a> {
     id: &'a str,
     name: &'a str,
     permissions: PermissionSet,
@@ -147,7 +148,7 @@ struct OwnKeyRecord<'a> {
 }
 
 impl<'a> OwnKeyRecord<'a> {
-    fn of(key: &'a ApiKey) -> Self {
+    pub(super) fn of(key: &'a ApiKey) -> Self {
         Self {
             id: key.id.as_str(),
             name: key.terms.name.as_str(),

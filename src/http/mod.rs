@@ -19,6 +19,7 @@ mod ops;
 mod optouts;
 mod resolve;
 mod routes;
+mod sessions;
 mod transfer;
 pub(crate) mod wire;
 
@@ -53,7 +54,6 @@ use gate::stream::GatedStream;
 pub use gate::tls::{Tls, TlsError};
 use gate::transport::Transport;
 pub use routes::CALLS;
-use wire::envelope;
 
 use crate::base_path::BasePath;
 
@@ -171,7 +171,7 @@ impl Door {
             .app_data(state.clone())
             .wrap(from_fn(observe::observe))
             .configure(|app| configure(app, state.base_path()))
-            .default_service(web::to(envelope::no_such_path));
+            .default_service(web::to(routes::no_such_path));
         let app = app.into_factory().map_err(|error| error.error_response());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {

@@ -22,9 +22,12 @@ use super::openapi::{self, Describe, Described};
 use super::wire::envelope::Refusal;
 use super::{
     audit, backups, bulk, console, contacts, docs, groups, keys, lists, members, ops, optouts,
-    resolve, transfer,
+    resolve, sessions, transfer,
 };
 use crate::base_path::BasePath;
+
+/// Bytes of a path that a message shows.
+const PATH_SHOWN_BYTES_MAX: usize = 256;
 
 /// Declares the table three times: as data, as the routes of a worker, and described for
 /// the API document. A row whose need is not that of its handler's [`Allowed`] does not
@@ -85,6 +88,9 @@ routes! {
 
     GET    "/auth/test"                          AnyKey         keys::test;
     POST   "/auth/test"                          AnyKey         keys::test;
+    POST   "/auth/session"                       AnyKey         sessions::open;
+    DELETE "/auth/session"                       AnyKey         sessions::end;
+    POST   "/auth/session/code"                  NoKey          sessions::open_by_code;
     GET    "/auth/keys"                          ReadApiKeys    keys::list;
     POST   "/auth/keys"                          CreateApiKeys  keys::create;
     GET    "/auth/keys/{id}"                     ReadApiKeys    keys::get;
@@ -239,4 +245,15 @@ fn at(path: &str, named: &'static str, calls: Vec<(Method, Route)>) -> Resource 
         };
         async move { refusal.answer() }
     }))
+}
+
+/// Answers every path that the route table does not have. One with a slash too many is
+/// told and not served: a proxy that closes a path would let its other spellings through.
+pub(super) async fn no_such_path(request: HttpRequest) -> HttpResponse {
+    let path = request.path();
+    let segments: Vec<&str> = path.split('/').filter(|one| !one.is_empty()).collect();
+    let meant = format!("/{}", segments.join("/"));
+    let is_one = meant != path && request.resource_map().has_resource(&meant);
+    let meant = (is_one && meant.len() <= PATH_SHOWN_BYTES_MAX).then_some(meant);
+    Refusal::NoSuchPath { meant }.answer()
 }

@@ -47,6 +47,7 @@ use crate::key::{ApiKey, Credential, Grant, KeyChange, KeyTerms};
 use crate::optout::Optout;
 use crate::resolve::{Collect, Recipient};
 use crate::selection::{Listed, Selection};
+use crate::session::{Opened, Session, SessionHash};
 use crate::template::Template;
 use crate::token::{KeyId, NewSecret};
 
@@ -170,6 +171,12 @@ operations! { Snapshot:
     /// Those of every read.
     async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error>;
 
+    /// Reads a session and what decides over requests of its key.
+    ///
+    /// # Errors
+    /// Those of every read.
+    async fn session(&self, hash: SessionHash) -> Result<Option<Session>, Error>;
+
     /// Reads the key in whose name `grant` was given.
     ///
     /// # Errors
@@ -247,6 +254,12 @@ operations! { Store:
     /// # Errors
     /// Those of every read.
     async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error>;
+
+    /// The same of a session, as [`Snapshot::session`].
+    ///
+    /// # Errors
+    /// Those of every read.
+    async fn session(&self, hash: SessionHash) -> Result<Option<Session>, Error>;
 
     /// How ready the address book is, by one read and one commit that changes nothing.
     async fn readiness(&self) -> Readiness;
@@ -427,6 +440,24 @@ operations! { Store:
     /// # Errors
     /// Those of every write.
     async fn touch_key(&self, grant: Grant) -> Result<(), Error>;
+
+    /// Opens a session of the granted key, under the hash of its secret, and writes
+    /// `event` down; of too many, the oldest ends.
+    ///
+    /// # Errors
+    /// Those of every write.
+    async fn open_session(
+        &self,
+        grant: Grant,
+        hash: SessionHash,
+        event: Option<NewEvent>,
+    ) -> Result<Opened, Error>;
+
+    /// Ends a session of the granted key, where there still is one.
+    ///
+    /// # Errors
+    /// Those of every write.
+    async fn end_session(&self, grant: Grant, hash: SessionHash) -> Result<(), Error>;
 
     /// Reads a page of the keys, the oldest first, and how many there are.
     ///

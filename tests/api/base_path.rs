@@ -22,6 +22,8 @@ fn every_call_is_served_under_the_base_path_and_nowhere_else() {
         };
         let expected = match path.as_str() {
             "/console" => 308,
+            // A body is wanted.
+            "/auth/session/code" => 415,
             _ if call.permissions.is_some() => 401,
             _ => 200,
         };

@@ -58,6 +58,8 @@ mod resolve;
 mod resolve_limits;
 mod resolve_memory;
 mod round_trip;
+mod session_end;
+mod sessions;
 mod shape;
 mod strangers;
 mod tls;

@@ -70,6 +70,9 @@ fn the_table_of_calls_is_the_contract() {
     POST /addressbook/groups/{id}/members update:Groups
     GET /auth/test any key
     POST /auth/test any key
+    POST /auth/session any key
+    DELETE /auth/session any key
+    POST /auth/session/code no key
     GET /auth/keys read:ApiKeys
     POST /auth/keys create:ApiKeys
     GET /auth/keys/{id} read:ApiKeys

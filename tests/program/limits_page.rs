@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Bounds of the inside that nobody meets, each with its reason.
 const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     ("http/wire/body:TYPE_SHOWN_CHARACTERS_MAX", "cuts a message"),
-    ("http/wire/envelope:PATH_SHOWN_BYTES_MAX", "cuts a message"),
+    ("http/routes:PATH_SHOWN_BYTES_MAX", "cuts a message"),
     ("cli/settings:FILE_BYTES_MAX", "told by its message"),
     ("command/notify:WAIT_MAX", "of a supervisor"),
     ("limits:watch_every", "the server's own"),
@@ -104,6 +104,7 @@ const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
         "store/sqlite/idempotency:FORGOTTEN_MAX",
         "a step of tidying",
     ),
+    ("store/sqlite/sessions:FORGOTTEN_MAX", "a step of tidying"),
     (
         "store/sqlite/idempotency:INFLATED_BYTES_MAX",
         "of our own answer",

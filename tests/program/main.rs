@@ -25,6 +25,7 @@ mod proxy;
 mod readme;
 mod refusal;
 mod retry;
+mod sessions;
 mod settings;
 mod stop;
 mod sweep;

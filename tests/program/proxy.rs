@@ -295,6 +295,29 @@ fn the_forwarded_address_is_the_clients(proxy: &Proxy) {
     assert_eq!(status("127.0.0.1", &forged), 403);
 }
 
+/// As a browser does that says nothing of whose page it is.
+fn a_page_signs_in_and_writes(proxy: &Proxy) {
+    let key = proxy.server.key(FOR_CONTACTS);
+    let port = proxy.address.port();
+    let own = format!("Origin: https://localhost:{port}");
+    let head = format!("POST /book/auth/session HTTP/1.1\r\n{own}\r\nAuthorization: Bearer {key}");
+    let (status, answer) = proxy.call_from("127.0.0.1", &head, "");
+    assert_eq!(status, 200, "{answer}");
+    let at = answer
+        .find("__Host-addressbook_session=")
+        .expect("a cookie");
+    let cookie = answer[at..].split(';').next().unwrap();
+    let delete = |origin: &str| {
+        let head =
+            format!("DELETE /book/contacts/4479000000009 HTTP/1.1\r\n{origin}\r\nCookie: {cookie}");
+        proxy.call_from("127.0.0.1", &head, "").0
+    };
+    assert_eq!(delete(&own), 404);
+    assert_eq!(delete("Origin: https://localhost"), 403);
+    assert_eq!(delete("Sec-Fetch-Site: same-origin"), 404);
+    assert_eq!(delete("Sec-Fetch-Site: cross-site"), 403);
+}
+
 #[test]
 fn what_nginx_passes_on_is_what_was_sent() {
     if let Some(proxy) = nginx() {
@@ -303,6 +326,7 @@ fn what_nginx_passes_on_is_what_was_sent() {
         a_file_passes(&proxy);
         a_wrong_key_is_told_before_a_file_was_sent(&proxy);
         the_forwarded_address_is_the_clients(&proxy);
+        a_page_signs_in_and_writes(&proxy);
     }
 }
 
@@ -314,5 +338,6 @@ fn what_caddy_passes_on_is_what_was_sent() {
         // (Whom it refuses in the middle of a body, it resets: the refusal may be lost.)
         a_file_passes(&proxy);
         the_forwarded_address_is_the_clients(&proxy);
+        a_page_signs_in_and_writes(&proxy);
     }
 }

@@ -23,6 +23,7 @@ use crate::key::{Credential, Grant};
 use crate::keyring::Verdict;
 use crate::moment::Moment;
 use crate::permission::Permission;
+use crate::session::SessionHash;
 use crate::store::Snapshot;
 use crate::token::{KeyId, Token};
 
@@ -33,7 +34,7 @@ const FAILURES: Rate = Rate {
     per_minute: 60,
 };
 /// What is written down of one key, or of one refused permission.
-const ONCE_A_MINUTE: Rate = Rate {
+pub(super) const ONCE_A_MINUTE: Rate = Rate {
     burst: 1,
     per_minute: 1,
 };
@@ -52,6 +53,16 @@ pub(crate) struct Admitted {
     /// The state in which the key was read, for what is read at once; taken by
     /// the first who can use it.
     pub(crate) snapshot: Cell<Option<Snapshot>>,
+    /// The session that stood in for the key.
+    pub(crate) session: Option<SessionHash>,
+}
+
+/// Whose request it is, before it is known whether it may come from where it does.
+pub(super) struct Identified {
+    pub(super) credential: Credential,
+    /// The state in which that was read, where no time has passed since.
+    pub(super) snapshot: Option<Snapshot>,
+    pub(super) session: Option<SessionHash>,
 }
 
 /// How much of its rate a limited key has left.
@@ -69,11 +80,32 @@ impl State {
         // A body may take its time.
         let reads_at_once = request.method().is_safe();
         let identified = self.identify(request.headers(), now, reads_at_once).await;
-        let (credential, snapshot) = match identified {
-            Ok(identified) => identified,
-            Err(Error::KeyInvalid) => return Err(self.failure_from(address)),
-            Err(error) => return Err(error),
+        let identified = match identified {
+            // Only then a cookie is looked for.
+            Err(Error::KeyMissing) => self.identify_session(request, now, reads_at_once).await,
+            identified => identified,
         };
+        match identified {
+            Ok(identified) => self.let_in(identified, address, now),
+            Err(error @ (Error::KeyInvalid | Error::SessionEnded)) => {
+                Err(self.failure_from(address, error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets in who was identified, if it may come from `address`.
+    pub(super) fn let_in(
+        &self,
+        identified: Identified,
+        address: IpAddr,
+        now: Moment,
+    ) -> Result<Admitted, Error> {
+        let Identified {
+            credential,
+            snapshot,
+            session,
+        } = identified;
         credential.standing.check_address(address)?;
         self.note_use(&credential, address, now);
         let granted = Cell::new(Grant::new(&credential, &[], address)?);
@@ -82,6 +114,7 @@ impl State {
             address,
             granted,
             snapshot: Cell::new(snapshot),
+            session,
         })
     }
 
@@ -103,18 +136,15 @@ impl State {
         headers: &HeaderMap,
         now: Moment,
         reads_at_once: bool,
-    ) -> Result<(Credential, Option<Snapshot>), Error> {
+    ) -> Result<Identified, Error> {
         let stopped_at = |stage| {
             self.metrics.count(stage);
             Error::KeyInvalid
         };
         let token = bearer_token(headers).inspect_err(|error| {
-            let missing = *error == Error::KeyMissing;
-            self.metrics.count(if missing {
-                Stage::Missing
-            } else {
-                Stage::Malformed
-            });
+            if *error != Error::KeyMissing {
+                self.metrics.count(Stage::Malformed);
+            }
         })?;
         let snapshot = reads_at_once.then(|| self.store.snapshot()).transpose()?;
         let found = match &snapshot {
@@ -135,7 +165,11 @@ impl State {
             .remembers(token.id(), &fingerprint, &credential.hash)
         {
             self.metrics.count(Stage::Remembered);
-            return Ok((credential, snapshot));
+            return Ok(Identified {
+                credential,
+                snapshot,
+                session: None,
+            });
         }
         drop(snapshot);
         let verification = self.keyring.verify(token, fingerprint, &credential.hash);
@@ -144,11 +178,15 @@ impl State {
             Verdict::Verified => self.metrics.count(Stage::Verified),
             Verdict::Wrong => return Err(stopped_at(Stage::WrongSecret)),
         }
-        Ok((credential, None))
+        Ok(Identified {
+            credential,
+            snapshot: None,
+            session: None,
+        })
     }
 
     /// Has the use of a key that has ended in the log, at most once a minute.
-    fn note_ended(&self, credential: &Credential, now: Moment) {
+    pub(super) fn note_ended(&self, credential: &Credential, now: Moment) {
         if !self.ended.take(credential.id, ONCE_A_MINUTE, now).taken {
             return;
         }
@@ -174,12 +212,14 @@ impl State {
         client_address(peer, forwarded, &self.trusted_proxies)
     }
 
-    fn failure_from(&self, address: IpAddr) -> Error {
+    /// Counts what was wrong with a key, a session or a code; `error`, unless there were
+    /// too many from this address.
+    pub(super) fn failure_from(&self, address: IpAddr, error: Error) -> Error {
         let level = self
             .failures
             .take(address_prefix(address), FAILURES, Moment::now());
         if level.taken {
-            return Error::KeyInvalid;
+            return error;
         }
         self.metrics.count(Stage::TooManyFailures);
         Error::TooManyFailures {

@@ -13,14 +13,18 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue}
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::admission::{Admitted, RateUse, whole_seconds};
+use super::sessions;
 use super::state::State;
 use crate::base_path::BasePath;
 use crate::error::Error;
+use crate::event::NewEvent;
 use crate::http::wire::counted::CountedJson;
 use crate::http::wire::envelope::{Refusal, refused_permission};
 use crate::key::Grant;
 use crate::keyring::Keyring;
 use crate::permission::Permission;
+use crate::session::SessionHash;
+use crate::sign_in::Code;
 use crate::store::{Shelf, Snapshot, Store};
 
 /// What is left of a key's rate, as draft-ietf-httpapi-ratelimit-headers-10 has it.
@@ -73,13 +77,27 @@ pub(crate) async fn authenticate(
     answer
 }
 
-/// Whether a request to a call that needs no key has one that may do what `N` names;
-/// none where it has none.
+/// Lets a request to a call that needs no key in by the code that signs in once.
+///
+/// # Errors
+/// Those of [`State::admit_by_code`].
+pub(crate) async fn by_code(
+    request: &HttpRequest,
+    code: Option<&Code>,
+) -> Result<Allowed<AnyKey>, Error> {
+    let state = State::of(request)?;
+    let admitted = Rc::new(state.admit_by_code(request, code).await?);
+    request.extensions_mut().insert(Rc::clone(&admitted));
+    Allowed::of(&admitted, state)
+}
+
+/// Whether a request to a call that needs no key has one, or a session, that may do what
+/// `N` names; none where it has neither.
 ///
 /// # Errors
 /// Those of a request that needs the key.
 pub(crate) async fn is_allowed<N: Need>(request: &HttpRequest) -> Result<bool, Error> {
-    if !request.headers().contains_key(AUTHORIZATION) {
+    if !request.headers().contains_key(AUTHORIZATION) && !sessions::is_named(request) {
         return Ok(false);
     }
     let state = State::of(request)?;
@@ -172,6 +190,20 @@ pub(crate) struct Allowed<N> {
     need: PhantomData<N>,
 }
 
+impl<N: Need> Allowed<N> {
+    fn of(admitted: &Rc<Admitted>, state: &web::Data<State>) -> Result<Self, Error> {
+        let snapshot = admitted.snapshot.take();
+        let grant = admitted.grant::<N>()?;
+        Ok(Self {
+            grant,
+            admitted: Rc::clone(admitted),
+            state: state.clone(),
+            snapshot: Cell::new(snapshot),
+            need: PhantomData,
+        })
+    }
+}
+
 impl<N> Allowed<N> {
     pub(crate) fn grant(&self) -> Grant {
         self.grant
@@ -221,6 +253,16 @@ impl<N> Allowed<N> {
         CountedJson::new(json, self.state.answers(), self.grant.key())
     }
 
+    /// The session that stands in for the key, where one does.
+    pub(crate) fn session(&self) -> Option<SessionHash> {
+        self.admitted.session
+    }
+
+    /// What is to be written down of a session that is opened, if anything.
+    pub(crate) fn opening(&self) -> Option<NewEvent> {
+        self.state.opening(&self.admitted)
+    }
+
     /// What every path of this server begins with.
     pub(crate) fn base_path(&self) -> &BasePath {
         self.state.base_path()
@@ -255,14 +297,6 @@ impl<N: Need> FromRequest for Allowed<N> {
             log::error!("a handler that needs a key stands on a route without a key check");
             return ready(Err(Refusal::Domain(Error::Internal)));
         };
-        let snapshot = admitted.snapshot.take();
-        let allowed = admitted.grant::<N>().map(|grant| Self {
-            grant,
-            admitted: Rc::clone(admitted),
-            state: state.clone(),
-            snapshot: Cell::new(snapshot),
-            need: PhantomData,
-        });
-        ready(allowed.map_err(Refusal::Domain))
+        ready(Self::of(admitted, state).map_err(Refusal::Domain))
     }
 }

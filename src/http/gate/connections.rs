@@ -181,6 +181,12 @@ impl Deadline {
 }
 
 impl Connection {
+    /// Whether `request` came over TLS that ends here.
+    pub(super) fn is_encrypted(request: &HttpRequest) -> bool {
+        let connection = request.conn_data::<Rc<Self>>();
+        connection.is_some_and(|connection| connection.is_encrypted)
+    }
+
     /// The connection of `request`, whose clock stops: a running request has
     /// limits of its own. The gate learns what follows its head, and whether the
     /// client wants it to be the last.

@@ -58,6 +58,12 @@ pub(crate) enum Stage {
     Verified,
     /// Argon2 ran and did not.
     WrongSecret,
+    /// A session's cookie let it in: its row and its key's were read.
+    Session,
+    /// The session is over, or never was.
+    SessionEnded,
+    /// A browser sent the cookie for somebody else's page.
+    OtherSite,
     /// An invalid key beyond what one address may try.
     TooManyFailures,
 }

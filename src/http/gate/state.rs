@@ -22,6 +22,7 @@ use crate::http::wire::body_permits::BodyPermits;
 use crate::keyring::Keyring;
 use crate::origin::Origins;
 use crate::permission::Permission;
+use crate::sign_in::CodeFile;
 use crate::store::{Figures, Shelf, Store};
 use crate::token::KeyId;
 
@@ -42,6 +43,7 @@ pub struct State {
     pub(super) uses: Buckets<KeyId>,
     pub(super) ended: Buckets<KeyId>,
     pub(super) refusals: Buckets<(KeyId, Permission)>,
+    pub(super) openings: Buckets<KeyId>,
     pub(super) metrics: Metrics,
     /// Whether the log has the addresses of clients.
     pub(super) logs_addresses: bool,
@@ -53,6 +55,7 @@ pub struct State {
     base_path: BasePath,
     origins: Origins,
     shelf: Option<Arc<Shelf>>,
+    sign_in: Option<CodeFile>,
     limits: Limits,
 }
 
@@ -71,6 +74,8 @@ pub struct Settings {
     pub logs_addresses: bool,
     /// Where backups are made.
     pub shelf: Option<Arc<Shelf>>,
+    /// Where a code is kept that signs in once.
+    pub sign_in: Option<CodeFile>,
 }
 
 impl State {
@@ -83,6 +88,7 @@ impl State {
             limits,
             logs_addresses,
             shelf,
+            sign_in,
         } = settings;
         Self {
             store,
@@ -93,6 +99,7 @@ impl State {
             uses: Buckets::new(REMEMBERED_MAX),
             ended: Buckets::new(REMEMBERED_MAX),
             refusals: Buckets::new(REMEMBERED_MAX),
+            openings: Buckets::new(REMEMBERED_MAX),
             metrics: Metrics::default(),
             logs_addresses,
             bodies: BodyPermits::new(limits.permit_wait),
@@ -103,6 +110,7 @@ impl State {
             base_path,
             origins,
             shelf,
+            sign_in,
             limits,
         }
     }
@@ -159,6 +167,11 @@ impl State {
     /// Where backups are made, where they are.
     pub(super) fn shelf(&self) -> Option<&Arc<Shelf>> {
         self.shelf.as_ref()
+    }
+
+    /// Where a code is kept that signs in once.
+    pub(super) fn sign_in(&self) -> Option<&CodeFile> {
+        self.sign_in.as_ref()
     }
 
     /// What every path begins with.

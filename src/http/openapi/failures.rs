@@ -62,10 +62,11 @@ pub(super) fn failures(
 pub(super) fn always_refused(call: &Call) -> Vec<Refusal> {
     let mut refused = vec![Error::Busy, Error::Internal];
     if let Some(permissions) = call.permissions {
-        refused.extend([Error::KeyMissing, Error::KeyInvalid]);
+        refused.extend([Error::KeyMissing, Error::KeyInvalid, Error::SessionEnded]);
         refused.extend(permissions.iter().map(|one| Error::NotPermitted(*one)));
         refused.extend([
             Error::AddressNotAllowed,
+            Error::OtherSite,
             Error::TooFast {
                 per_second: 50,
                 wait_s: 1,
@@ -183,8 +184,10 @@ pub(super) fn shared(name: &str) -> RefOr<Response> {
 fn meaning(status: u16) -> &'static str {
     match status {
         400 => "A field or parameter is missing, wrong, unknown or taken",
-        401 => "The key is missing or invalid",
-        403 => "The key lacks a permission, or must not be used from this address",
+        401 => "The key is missing or invalid, or the session has ended",
+        403 => {
+            "The key lacks a permission, or must not be used from this address, or the session by another site"
+        }
         404 => "There is no such thing",
         405 => "The path has no such method",
         408 => "The body is too slow",

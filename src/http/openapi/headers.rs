@@ -49,6 +49,11 @@ const OF_ANSWERS: &[(&str, &str)] = &[
         "Seconds after which another try is worth while",
     ),
     (
+        "Set-Cookie",
+        "The cookie of the session, which no script reads: `addressbook_session`, over TLS \
+         `__Host-addressbook_session`",
+    ),
+    (
         "WWW-Authenticate",
         "What is wrong with the key (RFC 6750): nothing more where it is missing, \
          `invalid_token`, or `insufficient_scope` with the permission as `scope`",

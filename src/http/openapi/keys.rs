@@ -216,6 +216,16 @@ fn shown() -> Record {
         .with("replaced_by", id_or_null("The key that took its place"))
 }
 
+/// What a key is told of itself.
+pub(super) fn own_key() -> Record {
+    let expiry = time_or_null("From when on it is refused; `null` is never");
+    Record::new("The key itself")
+        .with("id", key_id(""))
+        .with("name", name())
+        .with("permissions", permissions())
+        .with("expires_on", expiry)
+}
+
 pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
     let sent_ranges = || {
         let says = "Where it may be used from, in CIDR notation; none is anywhere";
@@ -244,11 +254,6 @@ pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
     let rotation = Record::new("How a key is replaced")
         .closed()
         .with("overlapSeconds", overlap);
-    let own = Record::new("The key itself")
-        .with("id", key_id(""))
-        .with("name", name())
-        .with("permissions", permissions())
-        .with("expires_on", expiry());
     let token = text("The token: shown this once, kept nowhere");
     vec![
         ("NewKey", new.into()),
@@ -256,6 +261,6 @@ pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
         ("KeyRotation", rotation.into()),
         ("Key", shown().into()),
         ("KeyWithToken", shown().with("token", token).into()),
-        ("OwnKey", own.into()),
+        ("OwnKey", own_key().into()),
     ]
 }

@@ -15,6 +15,7 @@ pub(crate) mod members;
 pub(crate) mod ops;
 pub(crate) mod optouts;
 pub(crate) mod resolve;
+pub(crate) mod sessions;
 pub(crate) mod transfer;
 
 mod described;
@@ -201,6 +202,7 @@ fn components(names: &BTreeMap<String, u16>, shared: Shared) -> Components {
         members::shapes(),
         optouts::shapes(),
         keys::shapes(),
+        sessions::shapes(),
         audit::shapes(),
         backups::shapes(),
         ops::shapes(),
@@ -232,7 +234,8 @@ fn scheme() -> Http {
     scheme.bearer_format = Some("abk_…".to_owned());
     scheme.description = Some(
         "A key's token, 66 characters. What stands beside the scheme in a call are the \
-         permissions that it needs."
+         permissions that it needs. Where there is no `Authorization`, the cookie of a session \
+         stands in for it, if the request comes from a page of this server."
             .to_owned(),
     );
     scheme

@@ -50,6 +50,8 @@ pub(crate) fn metrics() -> Described {
     .note("Without a key those of requests and of the process; all of them to a key that has `read:Metrics`.")
     .refuses([
         Error::KeyInvalid,
+        Error::SessionEnded,
+        Error::OtherSite,
         Error::NotPermitted(Permission::ReadMetrics),
         Error::TooFast { per_second: 50, wait_s: 1 },
         Error::ListsBusy,

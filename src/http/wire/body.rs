@@ -13,8 +13,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use super::body_permits::{Arriving, BodyPermit};
+use super::body_permits::{BodyPermit, UNCOUNTED_BYTES};
 use super::envelope::Refusal;
+use crate::error::Error;
 use crate::fields::fields_of;
 use crate::http::gate::admission::Admitted;
 use crate::http::gate::connections::Connection;
@@ -59,23 +60,70 @@ impl<const BYTES_MAX: usize> FromRequest for JsonBody<BYTES_MAX> {
             Connection::ask_for_body(&request);
             let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
             let mut arriving = state.bodies().arriving(key);
-            let receiving = receive(payload, content_length(&request), BYTES_MAX, &mut arriving);
-            let bytes = timeout(state.limits().body_wait, receiving)
-                .await
-                .map_err(|_| Refusal::BodyTooSlow)??;
-            request.extensions_mut().insert(BodyRead);
+            let counted = |bytes| arriving.count(bytes);
+            let bytes = receive(&request, payload, BYTES_MAX, counted).await?;
             let permit = arriving.acquire().await?;
             Ok(Self { bytes, permit })
         })
     }
 }
 
-/// Receives a whole body, counting what of it is there.
+/// The same of somebody without a key: so small that none of it is counted.
+pub(crate) struct StrangersBody<const BYTES_MAX: usize>(Bytes);
+
+impl<const BYTES_MAX: usize> FromRequest for StrangersBody<BYTES_MAX> {
+    type Error = Refusal;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        const { assert!(BYTES_MAX <= UNCOUNTED_BYTES) };
+        let checked = check_head(request, &[JSON], JSON, BYTES_MAX);
+        let payload = web::Payload::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            checked?;
+            Connection::ask_for_body(&request);
+            let payload = payload.await.map_err(|_| Invalid::BodyUnreadable)?;
+            let bytes = receive(&request, payload, BYTES_MAX, |_| Ok(())).await?;
+            Ok(Self(bytes))
+        })
+    }
+}
+
+impl<const BYTES_MAX: usize> StrangersBody<BYTES_MAX> {
+    /// As [`JsonBody::fields`].
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn fields<const FIELDS: usize>(
+        &self,
+        names: [&str; FIELDS],
+    ) -> Result<[Option<&RawValue>; FIELDS], Invalid> {
+        fields_in(&self.0, names)
+    }
+}
+
+/// Receives a whole body in its time, counting what of it is there.
 async fn receive(
+    request: &HttpRequest,
+    payload: web::Payload,
+    bytes_max: usize,
+    counted: impl FnMut(usize) -> Result<(), Error>,
+) -> Result<Bytes, Refusal> {
+    let body_wait = State::of(request)?.limits().body_wait;
+    let receiving = collect(payload, content_length(request), bytes_max, counted);
+    let bytes = timeout(body_wait, receiving)
+        .await
+        .map_err(|_| Refusal::BodyTooSlow)??;
+    request.extensions_mut().insert(BodyRead);
+    Ok(bytes)
+}
+
+async fn collect(
     payload: web::Payload,
     content_length: Option<u64>,
     bytes_max: usize,
-    arriving: &mut Arriving<'_>,
+    mut counted: impl FnMut(usize) -> Result<(), Error>,
 ) -> Result<Bytes, Refusal> {
     let expected = content_length.and_then(|length| usize::try_from(length).ok());
     // Room that is not written to takes no memory.
@@ -86,7 +134,7 @@ async fn receive(
         if bytes.len() + chunk.len() > bytes_max {
             return Err(Refusal::BodyTooLarge { bytes_max });
         }
-        arriving.count(chunk.len())?;
+        counted(chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
@@ -168,15 +216,21 @@ impl<const BYTES_MAX: usize> JsonBody<BYTES_MAX> {
         &self,
         names: [&str; FIELDS],
     ) -> Result<[Option<&RawValue>; FIELDS], Invalid> {
-        let bytes = self.bytes.as_ref();
-        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| Invalid::BodyNotJson(Place::of(bytes, error.valid_up_to())))?;
-        let value: &RawValue = serde_json::from_str(text)
-            .map_err(|error| Invalid::BodyNotJson(Place::of_error(text, &error)))?;
-        if !value.get().starts_with('{') {
-            return Err(Invalid::BodyNotObject);
-        }
-        fields_of(value, names)
+        fields_in(&self.bytes, names)
     }
+}
+
+fn fields_in<'b, const FIELDS: usize>(
+    bytes: &'b [u8],
+    names: [&str; FIELDS],
+) -> Result<[Option<&'b RawValue>; FIELDS], Invalid> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Invalid::BodyNotJson(Place::of(bytes, error.valid_up_to())))?;
+    let value: &RawValue = serde_json::from_str(text)
+        .map_err(|error| Invalid::BodyNotJson(Place::of_error(text, &error)))?;
+    if !value.get().starts_with('{') {
+        return Err(Invalid::BodyNotObject);
+    }
+    fields_of(value, names)
 }

@@ -12,7 +12,7 @@ use crate::permits::{Permit, SharedPermits};
 use crate::token::KeyId;
 
 /// Bytes up to which a body is not counted: a connection has one.
-const UNCOUNTED_BYTES: usize = 16 * 1024;
+pub(super) const UNCOUNTED_BYTES: usize = 16 * 1024;
 /// Bytes of bodies that are in memory, in all and of one key.
 const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 const BODIES_OF_KEY_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -6,7 +6,7 @@ use std::fmt;
 use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
 use super::counted::CountedJson;
@@ -21,8 +21,6 @@ const RETRY_AFTER_S: u64 = 1;
 const RESPONSES_RETRY_AFTER_S: u64 = 60 * 60;
 /// Room for the record of most contacts.
 pub(super) const RECORD_BYTES_USUAL: usize = 512;
-/// Bytes of a path that a message shows.
-const PATH_SHOWN_BYTES_MAX: usize = 256;
 /// What every `WWW-Authenticate` begins with.
 const CHALLENGE: &str = "Bearer realm=\"addressbook\"";
 
@@ -156,17 +154,20 @@ impl Refusal {
                 | Error::GroupNameTaken
                 | Error::GroupsTooMany
                 | Error::NotTried => (StatusCode::BAD_REQUEST, "ValidationError"),
-                Error::KeyMissing | Error::KeyInvalid => {
-                    (StatusCode::UNAUTHORIZED, "UnauthorizedError")
-                }
+                Error::KeyMissing
+                | Error::KeyInvalid
+                | Error::SessionEnded
+                | Error::CodeInvalid => (StatusCode::UNAUTHORIZED, "UnauthorizedError"),
                 Error::NotPermitted(_)
                 | Error::AddressNotAllowed
+                | Error::OtherSite
                 | Error::KeyWider(_)
                 | Error::RatedKeyMakesNone => (StatusCode::FORBIDDEN, "ForbiddenError"),
                 Error::ContactNotFound
                 | Error::OptoutNotFound
                 | Error::GroupNotFound
                 | Error::NoBackupDirectory
+                | Error::SessionNotFound
                 | Error::KeyNotFound => (StatusCode::NOT_FOUND, "NotFoundError"),
                 Error::NumberShared(_)
                 | Error::KeyRevoked
@@ -266,9 +267,9 @@ pub(crate) fn refused_permission<B>(answer: &HttpResponse<B>) -> Option<Permissi
 
 /// What `WWW-Authenticate` says (RFC 6750, section 3).
 fn challenge(error: &Error) -> Option<HeaderValue> {
-    let challenge = if *error == Error::KeyMissing {
+    let challenge = if matches!(error, Error::KeyMissing | Error::CodeInvalid) {
         CHALLENGE.to_owned()
-    } else if *error == Error::KeyInvalid {
+    } else if matches!(error, Error::KeyInvalid | Error::SessionEnded) {
         format!("{CHALLENGE}, error=\"invalid_token\"")
     } else if let Error::NotPermitted(permission) = error {
         format!("{CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\"")
@@ -392,15 +393,4 @@ pub(crate) fn again(status: u16) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.content_type("application/json");
     response
-}
-
-/// Answers every path that the route table does not have. One with a slash too many is
-/// told and not served: a proxy that closes a path would let its other spellings through.
-pub(crate) async fn no_such_path(request: HttpRequest) -> HttpResponse {
-    let path = request.path();
-    let segments: Vec<&str> = path.split('/').filter(|one| !one.is_empty()).collect();
-    let meant = format!("/{}", segments.join("/"));
-    let is_one = meant != path && request.resource_map().has_resource(&meant);
-    let meant = (is_one && meant.len() <= PATH_SHOWN_BYTES_MAX).then_some(meant);
-    Refusal::NoSuchPath { meant }.answer()
 }

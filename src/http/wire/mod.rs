@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod body_permits;
 pub(crate) mod condition;
+pub(crate) mod cookie;
 pub(crate) mod counted;
 pub(crate) mod envelope;
 pub(crate) mod idempotency;

@@ -10,7 +10,7 @@ use super::database::{open_reader, recognise};
 use super::file::{self, KeptFile, RestoreLock};
 use super::transaction::Counter;
 use super::{Database, Engine};
-use super::{check, schema, wal_mark};
+use super::{check, schema, sessions, wal_mark};
 use crate::error::Error;
 use crate::files;
 use crate::moment::Moment;
@@ -50,8 +50,8 @@ fn write(connection: &Connection, path: &Path) -> Result<u64, RestoreError> {
     made
 }
 
-/// Checks a copy of a book that nobody else knows, gives it marks of its own, and brings
-/// it to the disk. What is wrong with it is wrong with `of`.
+/// Checks a copy of a book that nobody else knows, gives it marks of its own, takes the
+/// sessions out of it, and brings it to the disk. What is wrong with it is wrong with `of`.
 fn finish(path: &Path, of: &Path) -> Result<u64, RestoreError> {
     let failed = |error: rusqlite::Error| OpenError::storage(of, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -66,6 +66,8 @@ fn finish(path: &Path, of: &Path) -> Result<u64, RestoreError> {
     }
     if version == file::SCHEMA_VERSION {
         copy.execute(wal_mark::NEW_MARKS, []).map_err(failed)?;
+        // One that was ended since would go on in it.
+        copy.execute(sessions::FORGET_ALL, []).map_err(failed)?;
     }
     copy.close().map_err(|(_, error)| failed(error))?;
     File::open(path)

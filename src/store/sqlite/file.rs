@@ -30,7 +30,7 @@ const EXIT_FILE_LOST: i32 = 4;
 /// "abk1" in ASCII; the same number stands in `schema.sql`.
 pub(super) const APPLICATION_ID: u32 = 0x6162_6b31;
 /// The schema that this program writes; the same number stands in `schema.sql`.
-pub(super) const SCHEMA_VERSION: u32 = 7;
+pub(super) const SCHEMA_VERSION: u32 = 8;
 
 /// The file, opened beside SQLite. Closing any descriptor of it would take SQLite's
 /// own locks off (fcntl_locking(2), "record locks are released when any is closed"),

@@ -95,17 +95,26 @@ pub(super) fn credential(
 ) -> Result<Option<Credential>, rusqlite::Error> {
     connection
         .prepare_cached(CREDENTIAL)?
-        .query_row([id.as_str()], |row| {
-            Ok(Credential {
-                id,
-                standing: standing_of(row)?,
-                tag: Tag(row.get(4)?),
-                hash: SecretHash::from_phc(row.get(5)?),
-                rate_limit: row.get(6)?,
-                last_used_on: moment(row, 7)?,
-            })
-        })
+        .query_row([id.as_str()], |row| credential_of(row, id))
         .optional()
+}
+
+/// Reads the columns of [`CREDENTIAL`].
+pub(super) fn credential_of(row: &Row<'_>, id: KeyId) -> Result<Credential, rusqlite::Error> {
+    Ok(Credential {
+        id,
+        standing: standing_of(row)?,
+        tag: Tag(row.get(4)?),
+        hash: SecretHash::from_phc(row.get(5)?),
+        rate_limit: row.get(6)?,
+        last_used_on: moment(row, 7)?,
+    })
+}
+
+/// Reads a column that has a key's id.
+pub(super) fn id_of(row: &Row<'_>, column: usize) -> Result<KeyId, rusqlite::Error> {
+    let id = KeyId::parse(row.get_ref(column)?.as_str()?);
+    Ok(id.ok_or(FromSqlError::InvalidType)?)
 }
 
 /// How the key `id` stands now.
@@ -135,7 +144,7 @@ fn key_of(row: &Row<'_>) -> Result<ApiKey, rusqlite::Error> {
         Ok(text.map(id).transpose()?)
     };
     Ok(ApiKey {
-        id: id(row.get_ref(0)?.as_str()?)?,
+        id: id_of(row, 0)?,
         terms: KeyTerms {
             name: KeyName::from_stored(row.get(1)?),
             permissions: PermissionSet::from_stored(row.get_ref(2)?.as_str()?),

@@ -21,6 +21,7 @@ const STEPS: [&str; SCHEMA_VERSION as usize] = [
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
 ];
 
 const NAMES: &str = "SELECT alias, msisdn FROM contacts";

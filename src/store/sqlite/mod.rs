@@ -34,6 +34,7 @@ mod readers;
 mod resolve;
 mod room;
 mod schema;
+mod sessions;
 mod sweep;
 mod transaction;
 mod wal_mark;
