@@ -1,8 +1,9 @@
 //! The first key of a book without keys: in a file, and nowhere else. A start that
-//! was interrupted anywhere is finished by the next one.
+//! was interrupted anywhere is finished by the next one. Who reads the terminal is told of
+//! a code as well, which signs in once.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write, stderr};
+use std::io::{self, IsTerminal, Read, Write, stderr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +12,11 @@ use crate::address::AddressRanges;
 use crate::error::Error;
 use crate::files;
 use crate::key::{KeyName, KeyTerms};
+use crate::moment::Moment;
 use crate::permission::PermissionSet;
+use crate::sign_in::{CODE_TIME, Code, CodeFile};
 use crate::store::Operator;
-use crate::token::{NewSecret, Token};
+use crate::token::{KeyId, NewSecret, Token};
 
 const INITIAL_KEY_FILE: &str = "initial-api-key";
 /// What every token begins with, and more bytes than one has.
@@ -44,7 +47,10 @@ pub(super) fn make(operator: &mut Operator, url: &str) -> Result<(), CommandErro
         }
     };
     match operator.create_first_key(&secret, &terms()?) {
-        Ok(true) => announce(&path, url),
+        Ok(true) => {
+            let code = keep_code(operator.path(), secret.token.id())?;
+            announce(&path, url, code.as_ref())
+        }
         Err(Error::OutcomeUnknown) => Err(Error::OutcomeUnknown.into()),
         // Nothing was stored, or another process was quicker: ours is not needed.
         made => {
@@ -129,7 +135,26 @@ fn key_file_error(path: &Path, source: io::Error) -> CommandError {
     }
 }
 
-fn announce(path: &Path, url: &str) -> Result<(), CommandError> {
+/// Keeps a code that signs in once, where somebody reads the terminal; nobody else sees
+/// it. A start does not fail for it: there is the key.
+fn keep_code(book: &Path, key: KeyId) -> Result<Option<Code>, CommandError> {
+    if !stderr().is_terminal() {
+        return Ok(None);
+    }
+    let code = Code::generate()?;
+    let expires_on = Moment::now()
+        .checked_add(CODE_TIME)
+        .ok_or(Error::Internal)?;
+    match CodeFile::beside(book).keep(&code, key, expires_on) {
+        Ok(()) => Ok(Some(code)),
+        Err(error) => {
+            log::warn!(error:% = error; "no code that signs in could be kept");
+            Ok(None)
+        }
+    }
+}
+
+fn announce(path: &Path, url: &str, code: Option<&Code>) -> Result<(), CommandError> {
     let shown = path.display();
     let quoted = path.to_string_lossy().replace('\'', r"'\''");
     writeln!(
@@ -140,5 +165,14 @@ fn announce(path: &Path, url: &str) -> Result<(), CommandError> {
          --header \"Authorization: Bearer $(cat '{quoted}')\" \\\n    \
          --data '{{\"alias\": \"john\", \"msisdn\": \"4479000000001\", \"meta\": {{\"NAME\": \"John\", \"CITY\": \"London\"}}}}'\n"
     )?;
+    if let Some(code) = code {
+        let code = code.expose();
+        let minutes = CODE_TIME.as_secs() / 60;
+        writeln!(
+            stderr(),
+            "Or open the console in a browser. This address signs in once, within {minutes} minutes:\n\n  \
+             {url}/console/#/sign-in?code={code}\n"
+        )?;
+    }
     Ok(())
 }

@@ -27,6 +27,7 @@ mod refusal;
 mod retry;
 mod sessions;
 mod settings;
+mod sign_in;
 mod stop;
 mod sweep;
 mod tls;
