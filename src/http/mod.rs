@@ -101,6 +101,8 @@ pub async fn serve(
     let tls = listeners.tls.map(Arc::new);
     actix_web::rt::spawn(read_anew(signal(SignalKind::hangup())?, tls.clone()));
     let state = web::Data::new(state);
+    let counting = state.clone();
+    actix_web::rt::spawn(async move { counting.keep_minutes().await });
     let limits = *state.limits();
     let of_worker = connections_max(files_max, workers);
     let connections = Connections::new(limits, of_worker.saturating_mul(workers));

@@ -1,12 +1,15 @@
-//! What operators' tools call: no key, and without one no data.
+//! What operators and their tools call. Without a key there is no data.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::gate::auth::{self, ReadMetrics};
+use super::gate::auth::{self, Allowed, ReadMetrics};
+use super::gate::minutes::Minute;
 use super::gate::readiness::Checks;
-use super::gate::state::State;
+use super::gate::state::{State, Status};
 use super::wire::envelope::{self, Refusal};
+use super::wire::query::Query;
+use crate::moment::Moment;
 
 /// The type of OpenMetrics.
 pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,6 +32,16 @@ pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
     }
 }
 
+/// Says what the book holds and how the server fares, for people.
+pub(super) async fn status(
+    allowed: Allowed<ReadMetrics>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Refusal> {
+    Query::parse(request.query_string())?.into_nothing()?;
+    let status = allowed.status().await?;
+    Ok(envelope::one(StatusRecord::of(&status)))
+}
+
 /// Writes the metrics out: all of them for a key that may read them.
 pub(super) async fn metrics(
     request: HttpRequest,
@@ -45,4 +58,39 @@ pub(super) async fn metrics(
 pub(super) async fn all_metrics(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
     let text = state.all_metrics().await?;
     Ok(envelope::of_type(METRICS_TYPE, text))
+}
+
+#[derive(Serialize)]
+struct StatusRecord<'a> {
+    version: &'static str,
+    started_on: Moment,
+    contacts: u64,
+    groups: u64,
+    optouts: u64,
+    database_bytes: u64,
+    wal_bytes: u64,
+    /// None where the file system does not say.
+    disk_free_bytes: Option<u64>,
+    last_backup_on: Option<Moment>,
+    backups: bool,
+    minutes: &'a [Minute],
+}
+
+impl<'a> StatusRecord<'a> {
+    fn of(status: &'a Status) -> Self {
+        let figures = &status.figures;
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            started_on: status.started_on,
+            contacts: figures.contacts,
+            groups: figures.groups,
+            optouts: figures.optouts,
+            database_bytes: figures.database_bytes,
+            wal_bytes: figures.wal_bytes,
+            disk_free_bytes: figures.disk_free_bytes,
+            last_backup_on: status.last_backup_on,
+            backups: status.has_backups,
+            minutes: &status.minutes,
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::call::{CONTACTS, CONTACTS_SHORT, Call};
 use super::gate::auth::{
     self, Allowed, AnyKey, CreateApiKeys, CreateBackups, CreateContacts, CreateGroups,
     CreateOptouts, DeleteApiKeys, DeleteContacts, DeleteGroups, DeleteOptouts, Need, PutContacts,
-    ReadApiKeys, ReadAudit, ReadBackups, ReadContacts, ReadGroups, ReadOptouts, Rest,
+    ReadApiKeys, ReadAudit, ReadBackups, ReadContacts, ReadGroups, ReadMetrics, ReadOptouts, Rest,
     UpdateApiKeys, UpdateContacts, UpdateGroups,
 };
 use super::gate::cors::ForTools;
@@ -101,6 +101,8 @@ routes! {
 
     GET    "/backups"                            ReadBackups    backups::list;
     POST   "/backups"                            CreateBackups  backups::create;
+
+    GET    "/status"                             ReadMetrics    ops::status;
 
     GET    "/healthz"                            NoKey          ops::healthz;
     GET    "/readyz"                             NoKey          ops::readyz;

@@ -61,6 +61,7 @@ mod round_trip;
 mod session_end;
 mod sessions;
 mod shape;
+mod status;
 mod strangers;
 mod tls;
 mod transfer;

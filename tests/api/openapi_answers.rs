@@ -235,6 +235,8 @@ fn what_is_answered_about_all_else_is_what_the_document_says() {
         "/healthz",
         "/readyz",
         "/metrics",
+        "/status",
+        "/status?colour=red",
     ] {
         step(("GET", path, "", NO_HEADER, ""));
     }

@@ -82,6 +82,7 @@ fn the_table_of_calls_is_the_contract() {
     GET /auth/audit read:Audit
     GET /backups read:Backups
     POST /backups create:Backups
+    GET /status read:Metrics
     GET /healthz no key
     GET /readyz no key
     GET /metrics no key

@@ -114,6 +114,7 @@ fn has_type(of: &Value, value: &Value) -> bool {
     match of.as_str().unwrap() {
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "object" => value.is_object(),
         "array" => value.is_array(),

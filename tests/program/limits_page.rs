@@ -13,6 +13,7 @@ const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     ("cli/settings:FILE_BYTES_MAX", "told by its message"),
     ("command/notify:WAIT_MAX", "of a supervisor"),
     ("limits:watch_every", "the server's own"),
+    ("limits:minute", "what its name says"),
     ("limits:check_after", "told by docs/backing-up.md"),
     (
         "store/sqlite/whole_check:PART_TIME_MAX",

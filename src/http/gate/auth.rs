@@ -14,7 +14,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::admission::{Admitted, RateUse, whole_seconds};
 use super::sessions;
-use super::state::State;
+use super::state::{State, Status};
 use crate::base_path::BasePath;
 use crate::error::Error;
 use crate::event::NewEvent;
@@ -237,6 +237,15 @@ impl<N> Allowed<N> {
         self.snapshot.take();
         let shelf = self.state.shelf().ok_or(Error::NoBackupDirectory)?;
         Ok((Arc::clone(shelf), Arc::clone(&self.state.store)))
+    }
+
+    /// What the address book holds and how the server fares.
+    ///
+    /// # Errors
+    /// Those of every read; `ListsBusy` where too many ask at once.
+    pub(crate) async fn status(&self) -> Result<Status, Error> {
+        self.snapshot.take();
+        self.state.status().await
     }
 
     /// The state in which the key was read, for point lookups at once. Where it

@@ -61,6 +61,8 @@ limits! {
     check_after: 60_000,
     /// How often disk, keys and backups are looked at.
     watch_every: 60_000,
+    /// How long each of the minutes is that `GET /status` tells of.
+    minute: 60_000,
     /// How long running requests may take after a signal to stop; counted in whole
     /// seconds.
     shutdown_wait: 8_000,

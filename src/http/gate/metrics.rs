@@ -15,7 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::process;
+use super::{minutes, process};
 use crate::moment::Moment;
 use crate::store::{Figures, FoundDamage, Measures};
 
@@ -225,6 +225,22 @@ impl Metrics {
             }
         }
         answers().inc();
+    }
+
+    /// When the process began, about.
+    pub(super) fn started(&self) -> Moment {
+        self.started
+    }
+
+    /// Writes out what is counted of answers and commits, for [`minutes`].
+    pub(super) fn counted_text(&self, measures: &Measures) -> Result<String, std::fmt::Error> {
+        let mut some = Registry::default();
+        some.register(minutes::REQUESTS, "", self.answers.clone());
+        some.register(minutes::TOOK, "", self.durations.clone());
+        some.register(minutes::COMMITS, "", measures.commit_seconds.clone());
+        let mut written = String::new();
+        text::encode(&mut written, &some)?;
+        Ok(written)
     }
 
     #[cfg(test)]

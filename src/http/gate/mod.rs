@@ -9,6 +9,7 @@ pub(crate) mod cors;
 pub(crate) mod framing;
 pub(crate) mod limits;
 pub(crate) mod metrics;
+pub(crate) mod minutes;
 pub(crate) mod observe;
 pub(crate) mod own_page;
 mod process;

@@ -2,6 +2,7 @@
 //! addresses, the counters. Rooms outside the gate reach the store through
 //! `Allowed` alone.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use actix_web::{HttpRequest, web};
 
 use super::limits::Limits;
 use super::metrics::{Metrics, Rest};
+use super::minutes::{Minute, Minutes};
 use super::readiness::{Checks, LastLook};
 use super::recent::Recent;
 use crate::address::AddressRanges;
@@ -20,6 +22,7 @@ use crate::budget::Budget;
 use crate::error::Error;
 use crate::http::wire::body_permits::BodyPermits;
 use crate::keyring::Keyring;
+use crate::moment::Moment;
 use crate::origin::Origins;
 use crate::permission::Permission;
 use crate::sign_in::CodeFile;
@@ -45,12 +48,13 @@ pub struct State {
     pub(super) refusals: Buckets<(KeyId, Permission)>,
     pub(super) openings: Buckets<KeyId>,
     pub(super) metrics: Metrics,
+    minutes: Minutes,
     /// Whether the log has the addresses of clients.
     pub(super) logs_addresses: bool,
     bodies: BodyPermits,
     answers: Budget,
     last_look: LastLook,
-    last_figures: Recent<Option<Figures>>,
+    last_figures: Recent<Result<Figures, Error>>,
     last_metrics: Recent<Result<Bytes, fmt::Error>>,
     base_path: BasePath,
     origins: Origins,
@@ -78,6 +82,16 @@ pub struct Settings {
     pub sign_in: Option<CodeFile>,
 }
 
+/// What people want to know of a server that runs.
+pub(crate) struct Status {
+    pub(crate) figures: Figures,
+    pub(crate) started_on: Moment,
+    /// Whether it was given a directory for backups.
+    pub(crate) has_backups: bool,
+    pub(crate) last_backup_on: Option<Moment>,
+    pub(crate) minutes: Vec<Minute>,
+}
+
 impl State {
     /// The state of a server of `store`.
     pub fn new(store: Arc<Store>, settings: Settings) -> Self {
@@ -101,6 +115,7 @@ impl State {
             refusals: Buckets::new(REMEMBERED_MAX),
             openings: Buckets::new(REMEMBERED_MAX),
             metrics: Metrics::default(),
+            minutes: Minutes::default(),
             logs_addresses,
             bodies: BodyPermits::new(limits.permit_wait),
             answers: Budget::new(ANSWERS_BYTES_MAX, ANSWERS_OF_KEY_BYTES_MAX),
@@ -146,8 +161,7 @@ impl State {
     /// # Errors
     /// `Internal`.
     pub(crate) async fn all_metrics(&self) -> Result<Bytes, Error> {
-        let looking = async { self.store.figures().await.ok() };
-        let figures = self.last_figures.get(looking).await;
+        let figures = self.figures().await.ok();
         let last_backup = self.shelf().and_then(|shelf| shelf.last_on());
         let rest = Rest {
             figures: figures.as_ref(),
@@ -157,6 +171,31 @@ impl State {
         };
         let text = self.metrics.to_text(Some(rest)).map(Bytes::from);
         text.map_err(|_| Error::Internal)
+    }
+
+    /// Keeps what is counted, minute by minute, for ever.
+    pub(crate) async fn keep_minutes(&self) -> Infallible {
+        let read = || self.metrics.counted_text(self.store.measures());
+        self.minutes.keep(self.limits.minute, read).await
+    }
+
+    /// What the address book holds and how the server fares.
+    ///
+    /// # Errors
+    /// Those of every read; `ListsBusy` where too many ask at once.
+    pub(super) async fn status(&self) -> Result<Status, Error> {
+        Ok(Status {
+            figures: self.figures().await?,
+            started_on: self.metrics.started(),
+            has_backups: self.shelf().is_some(),
+            last_backup_on: self.shelf().and_then(|shelf| shelf.last_on()),
+            minutes: self.minutes.kept(),
+        })
+    }
+
+    /// What the address book holds, looked up once a second at most.
+    async fn figures(&self) -> Result<Figures, Error> {
+        self.last_figures.get(self.store.figures()).await
     }
 
     /// Whether the server is ready, by each of its checks.

@@ -182,6 +182,14 @@ impl Query {
         })
     }
 
+    /// Takes nothing.
+    ///
+    /// # Errors
+    /// `ParameterUnknown`.
+    pub(crate) fn into_nothing(self) -> Result<(), Invalid> {
+        self.nothing_left()
+    }
+
     /// # Errors
     /// `ParameterUnknown`, where a parameter was not taken.
     fn nothing_left(&self) -> Result<(), Invalid> {
