@@ -18,6 +18,7 @@ pub mod budget;
 pub mod bulk;
 pub mod change;
 pub mod contact;
+pub mod cursor;
 pub mod event;
 pub mod fields;
 pub mod group;

@@ -1,12 +1,10 @@
 //! Which contacts a list shows, in which order, and from where on. Knows no
 //! HTTP and no SQL.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::contact::{Alias, ContactId, ContactKey, ContactView, Msisdn};
+use crate::cursor::{self, Mark};
 use crate::group::GroupId;
 use crate::invalid::Invalid;
 
@@ -65,13 +63,13 @@ impl Filter {
     }
 }
 
-/// Which part of the selected contacts is wanted.
+/// Which part of what is selected is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Page {
+pub enum Page<P = Position> {
     /// Skip this many; answered with the total of all.
     Offset(u64),
-    /// Begin behind this contact, or at the beginning.
-    After(Option<Position>),
+    /// Begin behind this position, or at the beginning.
+    After(Option<P>),
 }
 
 /// A whole list request.
@@ -91,11 +89,11 @@ pub struct Selection {
 
 /// What else there is to say of a list.
 #[derive(Debug)]
-pub struct Listed {
+pub struct Listed<P = Position> {
     /// How many there are in all, where the page is an offset.
     pub total: Option<u64>,
     /// Where the following page begins, where there is one.
-    pub next: Option<Position>,
+    pub next: Option<P>,
 }
 
 impl Listed {
@@ -119,8 +117,6 @@ pub struct Position {
     pub id: ContactId,
 }
 
-/// Bytes of the mark that ties a cursor to its position, filters and sort.
-const MARK_BYTES: usize = 8;
 const ID_BYTES: usize = 16;
 
 impl Position {
@@ -137,13 +133,11 @@ impl Position {
         }
     }
 
-    /// Writes the position as an opaque cursor for lists of these filters and
-    /// this sort alone: base64url of mark, id and key.
+    /// Writes the position as a cursor for lists of these filters and this sort
+    /// alone: its id and its key.
     pub fn to_cursor(&self, filters: &[Filter], sort: Sort) -> String {
-        let mut bytes = self.mark(filters, sort).to_vec();
-        bytes.extend(self.id.as_bytes());
-        bytes.extend(self.key.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        let position = [self.id.as_bytes(), self.key.as_bytes()].concat();
+        cursor::written(self.mark(filters, sort), &position)
     }
 
     /// Reads a cursor.
@@ -152,19 +146,14 @@ impl Position {
     /// `CursorUnknown` for anything that [`Position::to_cursor`] did not write
     /// for the same filters and sort.
     pub fn from_cursor(cursor: &str, filters: &[Filter], sort: Sort) -> Result<Self, Invalid> {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(cursor)
-            .map_err(|_| Invalid::CursorUnknown)?;
-        let (found, rest) = bytes
-            .split_first_chunk::<MARK_BYTES>()
-            .ok_or(Invalid::CursorUnknown)?;
-        let (id, key) = rest
+        let (mark, position) = cursor::read(cursor).ok_or(Invalid::CursorUnknown)?;
+        let (id, key) = position
             .split_first_chunk::<ID_BYTES>()
             .ok_or(Invalid::CursorUnknown)?;
         let key = String::from_utf8(key.to_vec()).map_err(|_| Invalid::CursorUnknown)?;
         let id = ContactId::from_uuid(Uuid::from_bytes(*id));
         let position = Self { key, id };
-        if *found != position.mark(filters, sort) {
+        if mark != position.mark(filters, sort) {
             return Err(Invalid::CursorUnknown);
         }
         Ok(position)
@@ -172,13 +161,10 @@ impl Position {
 
     /// Differs for every position, every set of filters and every sort; the
     /// order of filters does not matter.
-    fn mark(&self, filters: &[Filter], sort: Sort) -> [u8; MARK_BYTES] {
+    fn mark(&self, filters: &[Filter], sort: Sort) -> Mark {
         let mut written: Vec<String> = filters.iter().map(|filter| format!("{filter:?}")).collect();
         written.sort();
-        let digest = Sha256::digest(format!("{self:?}{sort:?}{written:?}"));
-        let mut mark = [0; MARK_BYTES];
-        mark.copy_from_slice(&digest[..MARK_BYTES]);
-        mark
+        Mark::of(&format!("{self:?}{sort:?}{written:?}"))
     }
 }
 

@@ -151,8 +151,9 @@ impl Query {
         };
         let cursor = self.take("cursor");
         self.nothing_left()?;
+        let read = |cursor: &str| Position::from_cursor(cursor, &filters, sort);
         Ok(Selection {
-            page: page(cursor.as_deref(), offset, &filters, sort)?,
+            page: page(cursor.as_deref(), offset, read)?,
             filters,
             sort,
             limit,
@@ -173,8 +174,9 @@ impl Query {
             field: SortField::CreatedOn,
             descending: false,
         };
+        let read = |cursor: &str| Position::from_cursor(cursor, &filters, sort);
         Ok(Selection {
-            page: page(cursor.as_deref(), offset, &filters, sort)?,
+            page: page(cursor.as_deref(), offset, read)?,
             filters,
             sort,
             limit,
@@ -258,16 +260,16 @@ impl Query {
     }
 }
 
-fn page(
+/// The page that is asked for, by a cursor that `read` reads or by an offset.
+fn page<P>(
     cursor: Option<&str>,
     offset: Option<u64>,
-    filters: &[Filter],
-    sort: Sort,
-) -> Result<Page, Invalid> {
+    read: impl FnOnce(&str) -> Result<P, Invalid>,
+) -> Result<Page<P>, Invalid> {
     Ok(match (cursor, offset) {
         (Some(_), Some(_)) => return Err(Invalid::CursorWithOffset),
         (Some(""), None) => Page::After(None),
-        (Some(cursor), None) => Page::After(Some(Position::from_cursor(cursor, filters, sort)?)),
+        (Some(cursor), None) => Page::After(Some(read(cursor)?)),
         (None, offset) => Page::Offset(offset.unwrap_or(0)),
     })
 }
