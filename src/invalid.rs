@@ -141,6 +141,9 @@ pub enum Invalid {
     #[error("Alias contains characters that are not allowed")]
     AliasCharacters,
 
+    #[error("Msisdns must be an array of 1 to 10000 strings")]
+    Msisdns,
+
     #[error("Msisdn must be a string")]
     MsisdnNotString,
     #[error("Msisdn is required")]
@@ -299,6 +302,7 @@ impl Invalid {
             | Self::ExportBom
             | Self::ExportBomOfJson
             | Self::Recipients
+            | Self::Msisdns
             | Self::Text
             | Self::OnMissing
             | Self::AnswerTooLarge

@@ -76,6 +76,8 @@ routes! {
 
     GET    "/addressbook/optouts"                ReadOptouts    optouts::list;
     POST   "/addressbook/optouts"                CreateOptouts  optouts::create;
+    POST   "/addressbook/optouts/bulk"           CreateOptouts  optouts::bulk;
+    GET    "/addressbook/optouts/{msisdn}"       ReadOptouts    optouts::get;
     DELETE "/addressbook/optouts/{msisdn}"       DeleteOptouts  optouts::delete;
 
     GET    "/addressbook/groups"                 ReadGroups     groups::list;

@@ -8,11 +8,12 @@ use tokio::time::sleep;
 
 use super::Store;
 use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
-use crate::contact::{ContactView, NewContact};
+use crate::contact::{ContactView, Msisdn, NewContact};
 use crate::error::Error;
 use crate::group::GroupId;
 use crate::key::Grant;
 use crate::membership::{MemberChange, MemberOutcome};
+use crate::optout::OptedOut;
 use crate::selection::{Listed, Selection};
 
 /// Rows of one transaction, where a request need not be one.
@@ -81,6 +82,24 @@ impl Store {
             Ok(stored.into_iter().map(Ok).collect())
         };
         in_transactions(changes, store).await
+    }
+
+    /// Opts numbers out, each by itself; what came of each, in order.
+    ///
+    /// # Errors
+    /// Those of every write, where nothing was stored.
+    pub async fn create_optouts(
+        &self,
+        grant: Grant,
+        msisdns: Vec<Msisdn>,
+    ) -> Result<Vec<Result<OptedOut, Error>>, Error> {
+        if msisdns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let store = async |some| match self {
+            Self::Sqlite(engine) => engine.create_optouts(grant, some).await,
+        };
+        in_transactions(msisdns, store).await
     }
 
     /// Reads a list of contacts that `selection` filters by one group, `group`.

@@ -44,7 +44,7 @@ use crate::event::{Event, NewEvent};
 use crate::group::{Group, GroupId, GroupName};
 use crate::idempotency::{Once, StoredResponse};
 use crate::key::{ApiKey, Credential, Grant, KeyChange, KeyTerms};
-use crate::optout::Optout;
+use crate::optout::{Optout, OptoutSelection};
 use crate::resolve::{Collect, Recipient};
 use crate::selection::{Listed, Selection};
 use crate::session::{Opened, Session, SessionHash};
@@ -194,6 +194,12 @@ operations! { Snapshot:
     /// # Errors
     /// `ContactNotFound`; those of every read.
     async fn contact(&self, grant: Grant, key: &ContactKey) -> Result<FullContact, Error>;
+
+    /// Reads the opt-out that holds for a number.
+    ///
+    /// # Errors
+    /// `OptoutNotFound`; those of every read.
+    async fn optout(&self, grant: Grant, msisdn: &Msisdn) -> Result<Optout, Error>;
 
     /// Reads one group.
     ///
@@ -368,11 +374,15 @@ operations! { Store:
     /// `OptoutNotFound`; those of every write.
     async fn delete_optout(&self, grant: Grant, msisdn: Msisdn) -> Result<(), Error>;
 
-    /// Reads a page of the opt-outs, the oldest first, and how many there are.
+    /// Reads a list of opt-outs.
     ///
     /// # Errors
     /// Those of every read and every list.
-    async fn optouts(&self, grant: Grant, offset: u64, limit: u32) -> Result<(Vec<Optout>, u64), Error>;
+    async fn optouts(
+        &self,
+        grant: Grant,
+        selection: OptoutSelection,
+    ) -> Result<(Vec<Optout>, Listed<Optout>), Error>;
 
     /// Makes an empty group under a new id.
     ///

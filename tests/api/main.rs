@@ -50,6 +50,7 @@ mod metrics;
 mod openapi;
 mod openapi_answers;
 mod optouts;
+mod optouts_many;
 mod permissions;
 mod pipelined;
 mod put;

@@ -202,7 +202,16 @@ fn what_is_answered_about_all_else_is_what_the_document_says() {
     }
     let number = r#"{"msisdn":"4479000000001"}"#;
     step(("POST", "/addressbook/optouts", "", NO_HEADER, number));
-    step(("GET", "/addressbook/optouts", "", NO_HEADER, ""));
+    let numbers = r#"{"msisdns":["4479000000001","4479000000002","12"]}"#;
+    step(("POST", "/addressbook/optouts/bulk", "", NO_HEADER, numbers));
+    for query in ["", "?cursor=&limit=1", "?msisdn=4479000000001", "?msisdn=x"] {
+        let list = format!("/addressbook/optouts{query}");
+        step(("GET", &list, "", NO_HEADER, ""));
+    }
+    for msisdn in ["4479000000001", "1234567", "12"] {
+        let one = "/addressbook/optouts/{msisdn}";
+        step(("GET", one, msisdn, NO_HEADER, ""));
+    }
     step((
         "DELETE",
         "/addressbook/optouts/{msisdn}",

@@ -60,6 +60,8 @@ fn the_table_of_calls_is_the_contract() {
     DELETE /addressbook/contacts/{id} delete:Contacts
     GET /addressbook/optouts read:Optouts
     POST /addressbook/optouts create:Optouts
+    POST /addressbook/optouts/bulk create:Optouts
+    GET /addressbook/optouts/{msisdn} read:Optouts
     DELETE /addressbook/optouts/{msisdn} delete:Optouts
     GET /addressbook/groups read:Groups
     POST /addressbook/groups create:Groups

@@ -107,6 +107,14 @@ fn a_disk_that_the_book_filled_is_freed_through_it() {
             .key(&key)
             .json(optout);
         assert_eq!(optout.send().status, 200);
+        let numbers: Vec<String> = (0..600)
+            .map(|number| format!("\"1556{round}{number:06}\""))
+            .collect();
+        let optouts = server
+            .call("POST", "/addressbook/optouts/bulk")
+            .key(&key)
+            .json(format!(r#"{{"msisdns":[{}]}}"#, numbers.join(",")));
+        assert_eq!(optouts.send().json()["summary"]["created"], 600);
         // And so after a start that finds no room.
         let filled = fill(&server);
         server.kill();

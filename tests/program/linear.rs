@@ -31,6 +31,7 @@ enum Request {
 const CREATE: Request = Request::Json("POST", "/contacts");
 const BULK: Request = Request::Json("POST", "/contacts/bulk");
 const RESOLVE: Request = Request::Json("POST", "/addressbook/contacts/resolve");
+const OPTOUTS: Request = Request::Json("POST", "/addressbook/optouts/bulk");
 const KEYS: Request = Request::Json("POST", "/auth/keys");
 const CSV: Request = Request::File("text/csv");
 const NDJSON: Request = Request::File("application/x-ndjson");
@@ -67,7 +68,7 @@ fn numbered(bytes: usize, piece: fn(usize) -> String) -> String {
     text
 }
 
-const SHAPES: [Shape; 47] = [
+const SHAPES: [Shape; 48] = [
     ("parameters", Request::Query, HEAD, |n| repeat("a=1&", n)),
     ("ampersands", Request::Query, HEAD, |n| repeat("&", n)),
     ("escapes in a query", Request::Query, HEAD, |n| {
@@ -178,6 +179,9 @@ const SHAPES: [Shape; 47] = [
     }),
     ("recipients", RESOLVE, LARGE / 16, |n| {
         format!("{{\"recipients\":[{}1]}}", repeat("1,", n))
+    }),
+    ("numbers", OPTOUTS, LARGE / 16, |n| {
+        format!("{{\"msisdns\":[{}1]}}", repeat("1,", n))
     }),
     ("placeholders", RESOLVE, BODY, |n| {
         format!(

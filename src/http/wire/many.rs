@@ -50,6 +50,25 @@ pub(crate) fn end_by_cursor(
     counted(json)
 }
 
+/// `{"success":true,"records":[…],"limit":10,"next":"…"}`
+pub(crate) fn whole_by_cursor(
+    records: Vec<impl Serialize>,
+    limit: u32,
+    next: Option<String>,
+) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Many<R> {
+        records: Vec<R>,
+        limit: u32,
+        next: Option<String>,
+    }
+    succeeded(Many {
+        records,
+        limit,
+        next,
+    })
+}
+
 /// `{"success":true,"records":[…],"offset":0,"limit":10,"total":128}`
 pub(crate) fn whole(
     records: Vec<impl Serialize>,

@@ -7,6 +7,7 @@ use crate::bulk::BulkMode;
 use crate::contact::{Alias, Msisdn};
 use crate::group::GroupId;
 use crate::invalid::Invalid;
+use crate::optout::{Optout, OptoutSelection};
 use crate::selection::{Filter, Page, Position, Selection, Sort, SortField};
 use crate::transfer::Encoding;
 
@@ -96,6 +97,24 @@ impl Query {
         let (offset, limit) = self.take_offset_and_limit()?;
         self.nothing_left()?;
         Ok((offset.unwrap_or(0), limit))
+    }
+
+    /// Takes what selects opt-outs; nothing else may be left.
+    ///
+    /// # Errors
+    /// The variant of [`Invalid`] for the first parameter that is wrong.
+    pub(crate) fn into_optouts(mut self) -> Result<OptoutSelection, Invalid> {
+        let (offset, limit) = self.take_offset_and_limit()?;
+        let msisdn = self.take("msisdn");
+        let msisdn = msisdn.map(|text| Msisdn::parse(&text)).transpose()?;
+        let cursor = self.take("cursor");
+        self.nothing_left()?;
+        let read = |cursor: &str| Optout::from_cursor(cursor, msisdn.as_ref());
+        Ok(OptoutSelection {
+            page: page(cursor.as_deref(), offset, read)?,
+            msisdn,
+            limit,
+        })
     }
 
     /// Takes `mode`, `encoding` and `dryRun`; nothing else may be left.

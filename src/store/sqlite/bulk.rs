@@ -1,6 +1,6 @@
 //! Stores many contacts in one transaction.
 
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::transaction::Transaction;
 use super::{Engine, contacts as one, idempotency};
 use crate::bulk::{BulkMode, BulkOrder, ItemOutcome, Stored};
@@ -100,12 +100,7 @@ fn store_each(
             BulkMode::Upsert => store_over(transaction, contact, MetaChange::Replace),
             BulkMode::Merge => store_over(transaction, contact, MetaChange::Merge),
         };
-        let outcome = match stored {
-            Ok(stored) => Ok(stored),
-            Err(Failure::Refused(error)) => Err(error),
-            Err(Failure::Storage(error)) => return Err(Failure::Storage(error)),
-        };
-        outcomes.push(outcome);
+        outcomes.push(failure::each(stored)?);
     }
     Ok(outcomes)
 }

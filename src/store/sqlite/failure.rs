@@ -39,6 +39,19 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
+/// What came of one piece of work among many: a refusal is its own, a failure of the
+/// storage everybody's.
+///
+/// # Errors
+/// The storage's.
+pub(super) fn each<T>(done: Result<T, Failure>) -> Result<Result<T, Error>, Failure> {
+    match done {
+        Ok(done) => Ok(Ok(done)),
+        Err(Failure::Refused(error)) => Ok(Err(error)),
+        Err(Failure::Storage(error)) => Err(Failure::Storage(error)),
+    }
+}
+
 /// SQLite's extended result code, or 0 where the error is not SQLite's.
 pub(super) fn code(error: &rusqlite::Error) -> i32 {
     error.sqlite_error().map_or(0, |error| error.extended_code)

@@ -128,11 +128,7 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        let load = Load {
-            rows: 1,
-            grows: false,
-        };
-        self.submit_load(Some(grant), load, work).await
+        self.submit_rows_always(grant, 1, work).await
     }
 
     /// Has a transaction committed as every write is, that changes nothing.
@@ -157,6 +153,21 @@ impl Writer {
         W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
         let load = Load { rows, grows: true };
+        self.submit_load(Some(grant), load, work).await
+    }
+
+    /// The same for work that writes many rows, and is done however little room there is.
+    pub(super) async fn submit_rows_always<T, W>(
+        &self,
+        grant: Grant,
+        rows: usize,
+        work: W,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        let load = Load { rows, grows: false };
         self.submit_load(Some(grant), load, work).await
     }
 
