@@ -1,32 +1,24 @@
 //! Lists of contacts: a selection becomes one query, its values all bound.
 
-use std::fmt::Write;
-
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
+use super::conditions::{CONTACTS_FIRST, Conditions, MEMBERS_FIRST};
 use super::transaction::Counter;
 use super::{Snapshot, checksum, groups};
-use crate::contact::{ContactId, ContactView, Msisdn};
+use crate::contact::{ContactId, ContactView};
 use crate::error::Error;
-use crate::group::{Group, GroupId};
+use crate::group::Group;
 use crate::key::Grant;
 use crate::meta::has_member;
-use crate::msisdn::digits_of_part;
-use crate::selection::{Filter, Listed, Page, Position, Selection, Sort, SortField};
+use crate::selection::{Filter, Listed, Page, Position, Selection, SortField};
 
 const SELECT: &str = "SELECT id, alias, msisdn, checksum";
 pub(super) const SELECT_WITH_META: &str = "SELECT id, alias, msisdn, checksum, meta, updated_on";
 const COUNT: &str = "SELECT count(*)";
 
-const CONTACTS: &str = " FROM contacts";
-/// A `CROSS JOIN` is done from left to right: <https://sqlite.org/optoverview.html>
-const MEMBERS_FIRST: &str = " FROM memberships
-    CROSS JOIN contacts ON contacts.id = memberships.contact_id";
-const CONTACTS_FIRST: &str = " FROM contacts
-    CROSS JOIN memberships ON memberships.contact_id = contacts.id";
 /// In the order of alias or number, a group of less than this part of all
 /// contacts is read whole and sorted (an eighth of a million: 65 ms). A larger one
 /// is met on the walk through the index: it looks at eight for one at the most,
@@ -41,17 +33,6 @@ const SKIPPED_FAR: u64 = 10_000;
 
 /// A bare parameter would have the statement planned anew for every value.
 const PART: &str = " LIMIT CAST(? AS INTEGER) OFFSET CAST(? AS INTEGER)";
-
-const ALIAS_IS: &str = "alias = ?";
-const MSISDN_IS: &str = "msisdn = ?";
-const GROUP_IS: &str = "group_id = ?";
-const ALIAS_FROM: &str = "alias >= ?";
-const ALIAS_BEFORE: &str = "alias < ?";
-const ALIAS_HOLDS: &str = "alias LIKE ? ESCAPE '\\'";
-const HOLDS: &str = "(alias LIKE ? ESCAPE '\\' OR msisdn LIKE ? ESCAPE '\\')";
-/// Of a text with a NUL, at which LIKE would stop, and which no contact holds.
-const NOTHING: &str = "FALSE";
-const META_IS: &str = "meta_has_member(meta, ?, ?)";
 
 impl Snapshot {
     pub(crate) async fn contacts<C: Send + 'static>(
@@ -117,18 +98,9 @@ pub(super) fn list<C>(
     collected: C,
     each: fn(&mut C, &ContactView<'_>),
 ) -> Result<(C, Listed), rusqlite::Error> {
-    let mut filter = Conditions::of(&selection.filters);
-    let group = match filter.group {
-        Some(id) => match groups::find(connection, id)? {
-            Some(group) => Some(group),
-            // Nobody is in a group that is not, as nobody has an alias that is not.
-            None => return Ok((collected, Listed::nothing(&selection.page))),
-        },
-        None => None,
+    let Some((filter, group)) = conditions(connection, selection)? else {
+        return Ok((collected, Listed::nothing(&selection.page)));
     };
-    if let Some(group) = &group {
-        filter.from = join(connection, group, selection)?;
-    }
     let total = match (&selection.page, &group) {
         (Page::After(_), _) => None,
         (Page::Offset(_), None) if filter.terms.is_empty() => {
@@ -139,6 +111,23 @@ pub(super) fn list<C>(
     };
     let (collected, next) = page(connection, selection, filter, collected, each)?;
     Ok((collected, Listed { total, next }))
+}
+
+/// The conditions of a selection, and the group that it is of. None of a group that is
+/// not: nobody is in it, as nobody has an alias that is not.
+pub(super) fn conditions(
+    connection: &Connection,
+    selection: &Selection,
+) -> Result<Option<(Conditions, Option<Group>)>, rusqlite::Error> {
+    let mut conditions = Conditions::of(&selection.filters);
+    let Some(id) = conditions.group else {
+        return Ok(Some((conditions, None)));
+    };
+    let Some(group) = groups::find(connection, id)? else {
+        return Ok(None);
+    };
+    conditions.from = join(connection, &group, selection)?;
+    Ok(Some((conditions, Some(group))))
 }
 
 /// Where to begin with the contacts of a group: with its members, who are in the
@@ -232,124 +221,4 @@ pub(super) fn view<'r>(
         msisdn,
         meta,
     })
-}
-
-/// Where contacts are taken from; terms of a `WHERE` and their values, in the
-/// same order.
-struct Conditions {
-    from: &'static str,
-    group: Option<GroupId>,
-    terms: Vec<&'static str>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    fn of(filters: &[Filter]) -> Self {
-        let mut conditions = Self {
-            from: CONTACTS,
-            group: None,
-            terms: Vec::new(),
-            values: Vec::new(),
-        };
-        for filter in filters {
-            conditions.add_filter(filter);
-        }
-        conditions
-    }
-
-    fn add_filter(&mut self, filter: &Filter) {
-        match filter {
-            Filter::Alias(alias) => self.add(ALIAS_IS, [alias.as_str().to_owned().into()]),
-            Filter::Msisdn(msisdn) => self.add(MSISDN_IS, [msisdn.as_str().to_owned().into()]),
-            Filter::Group(group) => {
-                self.group = Some(*group);
-                self.add(GROUP_IS, [Value::Blob(group.as_bytes().to_vec())]);
-            }
-            Filter::AliasPrefix(prefix) => {
-                self.add(ALIAS_FROM, [prefix.clone().into()]);
-                if let Some(end) = end_of_prefix(prefix) {
-                    self.add(ALIAS_BEFORE, [end.into()]);
-                }
-            }
-            Filter::Search(text) if text.contains('\0') => self.add(NOTHING, []),
-            Filter::Search(text) => {
-                let pattern = |text: &str| Value::from(format!("%{}%", escaped_for_like(text)));
-                let digits = match Msisdn::parse(text) {
-                    Ok(whole) => whole.as_str().to_owned(),
-                    Err(_) => digits_of_part(text),
-                };
-                match digits.is_empty() {
-                    true => self.add(ALIAS_HOLDS, [pattern(text)]),
-                    false => self.add(HOLDS, [pattern(text), pattern(&digits)]),
-                }
-            }
-            Filter::Meta { name, value } => {
-                self.add(META_IS, [name.clone().into(), value.clone().into()]);
-            }
-        }
-    }
-
-    fn begin_behind(&mut self, position: &Position, sort: Sort) {
-        let id = Value::Blob(position.id.as_bytes().to_vec());
-        let key = Value::from(position.key.clone());
-        let of_members = self.from == MEMBERS_FIRST;
-        match (sort.field, sort.descending) {
-            (SortField::CreatedOn, false) if of_members => self.add("contact_id > ?", [id]),
-            (SortField::CreatedOn, true) if of_members => self.add("contact_id < ?", [id]),
-            (SortField::CreatedOn, false) => self.add("id > ?", [id]),
-            (SortField::CreatedOn, true) => self.add("id < ?", [id]),
-            (SortField::Alias, false) => self.add("alias > ?", [key]),
-            (SortField::Alias, true) => self.add("alias < ?", [key]),
-            (SortField::Msisdn, false) => self.add("(msisdn, id) > (?, ?)", [key, id]),
-            (SortField::Msisdn, true) => self.add("(msisdn, id) < (?, ?)", [key, id]),
-        }
-    }
-
-    fn order(&self, sort: Sort) -> &'static str {
-        let of_members = self.from == MEMBERS_FIRST;
-        match (sort.field, sort.descending) {
-            (SortField::CreatedOn, false) if of_members => " ORDER BY contact_id",
-            (SortField::CreatedOn, true) if of_members => " ORDER BY contact_id DESC",
-            (SortField::CreatedOn, false) => " ORDER BY id",
-            (SortField::CreatedOn, true) => " ORDER BY id DESC",
-            (SortField::Alias, false) => " ORDER BY alias",
-            (SortField::Alias, true) => " ORDER BY alias DESC",
-            (SortField::Msisdn, false) => " ORDER BY msisdn, id",
-            (SortField::Msisdn, true) => " ORDER BY msisdn DESC, id DESC",
-        }
-    }
-
-    fn add<const VALUES: usize>(&mut self, term: &'static str, values: [Value; VALUES]) {
-        self.terms.push(term);
-        self.values.extend(values);
-    }
-
-    fn to_sql(&self) -> String {
-        let mut sql = self.from.to_owned();
-        for (position, term) in self.terms.iter().enumerate() {
-            let joint = if position == 0 { "WHERE" } else { "AND" };
-            write!(sql, " {joint} {term}").expect("a String takes everything");
-        }
-        sql
-    }
-}
-
-/// The smallest text behind every text that begins with `prefix`, or `None`
-/// where there is none. UTF-8 sorts as its code points do.
-fn end_of_prefix(prefix: &str) -> Option<String> {
-    let mut characters: Vec<char> = prefix.chars().collect();
-    while let Some(last) = characters.pop() {
-        // Steps over the surrogates, which are no characters.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            characters.push(next);
-            return Some(characters.into_iter().collect());
-        }
-    }
-    None
-}
-
-fn escaped_for_like(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_")
 }

@@ -12,6 +12,7 @@ mod bulk;
 mod check;
 mod checkpointer;
 mod checksum;
+mod conditions;
 mod contacts;
 mod database;
 mod export;
