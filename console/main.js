@@ -41,7 +41,7 @@ const QUIET_MS = 200;
 /** @type {Screen | null} */
 let screen = null;
 let name = "";
-let address = "";
+let address = "none yet";
 let steps = 0;
 
 const notice = h("p.notice", { role: "status", "aria-live": "polite", hidden: true });

@@ -107,7 +107,7 @@ export function signInPage(page, of) {
       h("div.brand", null, h("span.mark", { "aria-hidden": "true" }), "addressbook"),
       h("h1", null, "Sign in"),
       form.element,
-      h("p.note", null, "The server keeps the key; this page cannot read it again. You are signed in for 12 hours, or until the key is revoked."),
+      h("p.note", null, "The key is sent once and kept nowhere in this browser. You stay signed in for 12 hours, or until the key is revoked."),
       h("p.note", null, "No key yet? The first start left one in ", h("code", null, "initial-api-key"), " beside the database. Another is made by ", h("code", null, "addressbook key create"), "."),
     ),
   );

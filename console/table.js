@@ -77,7 +77,10 @@ export class Table {
     this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.grid.addEventListener("keydown", (event) => this.pressed(event));
     this.grid.addEventListener("click", (event) => this.clicked(event));
-    this.sizes = new ResizeObserver(() => this.draw());
+    this.sizes = new ResizeObserver(() => {
+      this.element.style.setProperty("--scrollbar", `${this.element.offsetWidth - this.element.clientWidth}px`);
+      this.draw();
+    });
     this.sizes.observe(this.element);
   }
 
@@ -127,7 +130,11 @@ export class Table {
   /** @param {unknown} error */
   broken(error) {
     if (error instanceof Failure && error.status === 401) return;
-    if (!this.count) fill(this.aside, failed(error, () => void this.restart()));
+    // What was asked for is wrong: what stands there is no answer to it.
+    if (error instanceof Failure && error.status === 400) this.count = 0;
+    if (this.count) return;
+    this.draw();
+    fill(this.aside, failed(error, () => void this.restart()));
   }
 
   /** The record of a row; null while it is not here. @param {number} row @returns {R | null} */
