@@ -20,6 +20,7 @@ export const IS_EXACT = "rawJSON" in JSON;
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
  * @property {boolean} [once] not tried again
+ * @property {string} [repeat] what the server knows this request by: it is done once, however often it is sent
  */
 
 /** What the server refused, in its own words. */
@@ -62,7 +63,7 @@ function tell(news) {
  * @throws {Failure}
  */
 export async function call(method, path, options = {}) {
-  const isSafe = method === "GET" || method === "HEAD";
+  const isSafe = method === "GET" || method === "HEAD" || options.repeat !== undefined;
   tell({ is: "busy", calls: (running += 1) });
   try {
     for (let attempt = 1; ; attempt += 1) {
@@ -87,6 +88,11 @@ export async function call(method, path, options = {}) {
 export const get = (/** @type {string} */ path, /** @type {Options} */ options = {}) => call("GET", path, options);
 export const post = (/** @type {string} */ path, /** @type {any} */ body, /** @type {Options} */ options = {}) => call("POST", path, { ...options, body });
 
+/** A name for a request that may be sent again. */
+export function repeatable() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** A segment of a path. @param {string} text */
 export const segment = encodeURIComponent;
 
@@ -101,7 +107,7 @@ export function isAborted(error) {
  * @param {Options} options
  * @returns {Promise<any>}
  */
-async function once(method, path, { body, json, headers, signal }) {
+async function once(method, path, { body, json, headers, signal, repeat }) {
   const text = json ?? (body === undefined ? undefined : JSON.stringify(body));
   let answer;
   let said;
@@ -109,7 +115,7 @@ async function once(method, path, { body, json, headers, signal }) {
     answer = await fetch(new URL(path, BOOK), {
       method,
       body: text ?? null,
-      headers: { ...(text === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      headers: { ...(text === undefined ? {} : { "Content-Type": "application/json" }), ...(repeat ? { "Idempotency-Key": repeat } : {}), ...headers },
       signal: signal ?? null,
       credentials: "same-origin",
       cache: "no-store",

@@ -425,7 +425,7 @@ function exports() {
     const csv = new URL("addressbook/contacts/export?bom=true", BOOK).href;
     const ndjson = button("NDJSON", () => busy(ndjson, download), { class: "wide" });
     const link = h("a.button.wide", { href: csv, download: "contacts.csv" }, "CSV, which spreadsheets open");
-    await ask({ title: "Export all contacts", text: [h("p.muted", null, "Aliases, numbers and metas, as they are now."), h("div.stack", null, link, ndjson)], verb: "Done", danger: false });
+    await ask({ title: "Export all contacts", text: [h("p.muted", null, "Aliases, numbers and metas, as they are now."), h("div.stack", null, link, ndjson)], verb: "Close", danger: false, only: true });
   }, { needs });
 }
 

@@ -52,7 +52,7 @@ export class Drawer {
     } catch (error) {
       if (isAborted(error) || signal.aborted) return;
       const again = () => void this.show(id, load);
-      this.fill({ title: "", body: [failed(error, again)] }, keepFocus);
+      this.fill({ title: id, body: [failed(error, again)] }, keepFocus);
     }
   }
 

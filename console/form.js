@@ -230,16 +230,17 @@ export function curl(lines) {
  * @param {boolean} [of.danger]
  * @param {string} [of.typed] what has to be typed first
  * @param {string} [of.typedLabel]
+ * @param {boolean} [of.only] there is nothing to cancel
  * @returns {Promise<boolean>}
  */
-export function ask({ title, text = [], verb, danger = true, typed, typedLabel }) {
+export function ask({ title, text = [], verb, danger = true, typed, typedLabel, only = false }) {
   return new Promise((resolve) => {
     const field = typed ? new Field({ label: typedLabel ?? `Type ${typed} to go on` }) : null;
     const id = fresh("ask");
     const sure = h("button.button.first", { type: "submit" }, verb);
     if (danger) sure.classList.add("danger");
     const no = h("button.button", { type: "button" }, "Cancel");
-    const form = h("form.form", null, h("h2", { id }, title), h("div.text", null, text), field?.element, h("div.actions", null, no, sure));
+    const form = h("form.form", null, h("h2", { id }, title), h("div.text", null, text), field?.element, h("div.actions", null, only ? null : no, sure));
     const dialog = h("dialog.ask", { "aria-labelledby": id }, form);
     let answer = false;
     no.addEventListener("click", () => dialog.close());

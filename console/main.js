@@ -54,7 +54,6 @@ const totals = {};
 void begin();
 
 async function begin() {
-  theme(localStorage.getItem("theme"));
   hear();
   const why = await signInByCode();
   try {
