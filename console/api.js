@@ -125,14 +125,58 @@ async function once(method, path, { body, json, headers, signal, repeat }) {
     if (isAborted(error)) throw error;
     return new Failure(0, "NoAnswer", "The server does not answer", null);
   }
+  return understood(answer.status, said, (name) => answer.headers.get(name));
+}
+
+/**
+ * What an answer says.
+ *
+ * @param {number} status
+ * @param {string} said
+ * @param {(name: string) => string | null} header
+ */
+function understood(status, said, header) {
   const parsed = read(said);
-  if (answer.ok && parsed !== undefined) return Object.assign(parsed, { etag: answer.headers.get("ETag") });
+  const isOk = status >= 200 && status < 300;
+  if (isOk && parsed !== undefined) return Object.assign(parsed, { etag: header("ETag") });
   const error = parsed?.error;
-  const waits = Number(answer.headers.get("Retry-After"));
-  const more = { ...parsed, link: answer.headers.get("Link"), retryAfterMs: Math.min(waits * 1000 || 0, WAIT_MS_MAX) };
-  if (error) return new Failure(answer.status, error.name, error.message, more);
+  const waits = Number(header("Retry-After"));
+  const more = { ...parsed, link: header("Link"), retryAfterMs: Math.min(waits * 1000 || 0, WAIT_MS_MAX) };
+  if (error) return new Failure(status, error.name, error.message, more);
   // What stands in front of the server answers in its own words.
-  return answer.ok || answer.status >= 500 ? new Failure(0, "NoAnswer", "The server does not answer", more) : new Failure(answer.status, "Unknown", `Answered ${answer.status}`, more);
+  return isOk || status >= 500 ? new Failure(0, "NoAnswer", "The server does not answer", more) : new Failure(status, "Unknown", `Answered ${status}`, more);
+}
+
+/**
+ * Sends a file, and says how much of it has gone. It is sent once: nobody else knows
+ * whether it may be sent again. `fetch` has no such progress.
+ *
+ * @param {string} path
+ * @param {Blob} file
+ * @param {{ type: string, signal: AbortSignal, progress: (bytes: number) => void }} how
+ * @returns {Promise<any>}
+ * @throws {Failure}
+ */
+export async function upload(path, file, { type, signal, progress }) {
+  const request = new XMLHttpRequest();
+  const answer = await new Promise((resolve, reject) => {
+    request.open("POST", new URL(path, BOOK));
+    request.setRequestHeader("Content-Type", type);
+    request.upload.addEventListener("progress", ({ loaded }) => progress(loaded));
+    request.addEventListener("load", () => resolve(understood(request.status, request.responseText, (name) => request.getResponseHeader(name))));
+    request.addEventListener("error", () => resolve(new Failure(0, "NoAnswer", "The server does not answer", null)));
+    request.addEventListener("abort", () => reject(new DOMException("given up", "AbortError")));
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    if (signal.aborted) reject(new DOMException("given up", "AbortError"));
+    else request.send(file);
+  });
+  if (!(answer instanceof Failure)) {
+    tell({ is: "well" });
+    return answer;
+  }
+  if (answer.status === 401) tell({ is: "ended", why: answer.message });
+  if (answer.isSilence || answer.status === 429 || answer.status === 503) tell({ is: "waiting", why: reason(answer, false) });
+  throw answer;
 }
 
 /**

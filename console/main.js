@@ -17,6 +17,7 @@ import { PLACES, listenToKeys, screenKeys, showKeys } from "./shortcuts.js";
  * @property {Record<string, () => void>} [keys]
  * @property {(route: import("./route.js").Route) => void} update
  * @property {() => boolean} [isChanged] whether something outside the drawer is not saved
+ * @property {() => Promise<boolean>} [mayGo] asks before another screen takes its place
  * @property {() => void} [again] after somebody signed in again
  * @property {() => void} close
  */
@@ -100,6 +101,7 @@ async function follow() {
   const stays = isSame && (!screen?.drawer?.isOpen || route.id === screen.drawer.id);
   const wasAt = address;
   if (!stays && screen?.drawer && !(await screen.drawer.mayGo())) return history.replaceState(null, "", wasAt);
+  if (!isSame && screen?.mayGo && !(await screen.mayGo())) return history.replaceState(null, "", wasAt);
   address = location.hash;
   if (isSame && screen) return screen.update(route);
   const shown = SCREENS[route.screen];
@@ -169,6 +171,7 @@ function foot() {
 
 async function leave() {
   if (screen?.drawer && !(await screen.drawer.mayGo())) return;
+  if (screen?.mayGo && !(await screen.mayGo())) return;
   await signOut();
   location.reload();
 }
