@@ -187,13 +187,14 @@ export async function busy(pressed, run) {
   }
 }
 
-/** A button that copies. @param {string | (() => string)} text @param {string} [what] for screen readers */
-export function copies(text, what = "") {
+/** A button that copies. @param {string | (() => string)} text @param {string} [what] for screen readers @param {() => void} [copied] called once it is */
+export function copies(text, what = "", copied) {
   const words = h("span", null, "Copy");
   const made = h("button.quiet", { type: "button" }, words, what ? h("span.unseen", null, ` ${what}`) : null);
   made.addEventListener("click", async () => {
     const done = await copy(typeof text === "string" ? text : text());
     words.textContent = done ? "Copied" : "Select it and copy";
+    if (done) copied?.();
     setTimeout(() => (words.textContent = "Copy"), SAID_MS);
   });
   return made;
