@@ -151,7 +151,7 @@ export function fieldOf(message, names) {
  *
  * @param {string} words
  * @param {(event: MouseEvent) => any} onclick
- * @param {{ class?: string, needs?: string | false | null, [attribute: string]: any }} [more] `needs` is
+ * @param {{ class?: string, needs?: string | false | null | undefined, [attribute: string]: any }} [more] `needs` is
  *     the permission that is lacking: the button is there, dimmed
  */
 export function button(words, onclick, { needs, class: named = "", ...more } = {}) {
