@@ -216,9 +216,9 @@ async function copy(text) {
   }
 }
 
-/** The same by curl, to copy. @param {string} lines */
-export function curl(lines) {
-  return h("div.curl", null, h("div.label", null, h("span", null, "The same by curl"), copies(lines, "the curl command")), h("pre", { tabindex: 0, "aria-label": "curl command" }, lines));
+/** The same by curl, to copy. @param {string} lines @param {string} [label] */
+export function curl(lines, label = "The same by curl") {
+  return h("div.curl", null, h("div.label", null, h("span", null, label), copies(lines, "the curl command")), h("pre", { tabindex: 0, "aria-label": "curl command" }, lines));
 }
 
 /**
