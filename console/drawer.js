@@ -10,6 +10,7 @@ import { isAborted } from "./api.js";
  * @property {import("./dom.js").Child[]} body
  * @property {import("./dom.js").Child[]} [foot]
  * @property {() => boolean} [isChanged] whether something was typed that is not saved
+ * @property {{ title: string, text: string, verb: string }} [leaving] what is asked then, in other words
  * @property {HTMLElement | null} [focus] what gets the focus; else the title
  */
 
@@ -86,7 +87,8 @@ export class Drawer {
   /** Whether nothing typed would be lost. */
   async mayGo() {
     if (!this.isOpen || !this.inside?.isChanged?.()) return true;
-    return ask({ title: "Leave without saving?", text: ["What you typed here is not saved."], verb: "Leave" });
+    const { title, text, verb } = this.inside.leaving ?? { title: "Leave without saving?", text: "What you typed here is not saved.", verb: "Leave" };
+    return ask({ title, text: [text], verb });
   }
 
   /** Takes it away without a question. */

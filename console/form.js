@@ -151,7 +151,7 @@ export function fieldOf(message, names) {
  *
  * @param {string} words
  * @param {(event: MouseEvent) => any} onclick
- * @param {{ class?: string, needs?: string | false | null, [attribute: string]: any }} [more] `needs` is
+ * @param {{ class?: string, needs?: string | false | null | undefined, [attribute: string]: any }} [more] `needs` is
  *     the permission that is lacking: the button is there, dimmed
  */
 export function button(words, onclick, { needs, class: named = "", ...more } = {}) {
@@ -187,13 +187,14 @@ export async function busy(pressed, run) {
   }
 }
 
-/** A button that copies. @param {string | (() => string)} text @param {string} [what] for screen readers */
-export function copies(text, what = "") {
+/** A button that copies. @param {string | (() => string)} text @param {string} [what] for screen readers @param {() => void} [copied] called once it is */
+export function copies(text, what = "", copied) {
   const words = h("span", null, "Copy");
   const made = h("button.quiet", { type: "button" }, words, what ? h("span.unseen", null, ` ${what}`) : null);
   made.addEventListener("click", async () => {
     const done = await copy(typeof text === "string" ? text : text());
     words.textContent = done ? "Copied" : "Select it and copy";
+    if (done) copied?.();
     setTimeout(() => (words.textContent = "Copy"), SAID_MS);
   });
   return made;
@@ -215,9 +216,9 @@ async function copy(text) {
   }
 }
 
-/** The same by curl, to copy. @param {string} lines */
-export function curl(lines) {
-  return h("div.curl", null, h("div.label", null, h("span", null, "The same by curl"), copies(lines, "the curl command")), h("pre", { tabindex: 0, "aria-label": "curl command" }, lines));
+/** The same by curl, to copy. @param {string} lines @param {string} [label] */
+export function curl(lines, label = "The same by curl") {
+  return h("div.curl", null, h("div.label", null, h("span", null, label), copies(lines, "the curl command")), h("pre", { tabindex: 0, "aria-label": "curl command" }, lines));
 }
 
 /**

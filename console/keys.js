@@ -1,2 +1,138 @@
-import { h } from "./dom.js";
-export function open() { return { main: h("section.page", null, h("h1", null, "keys")), update() {}, close() {} }; }
+// The keys: who may touch the book, what each may do, and until when.
+import { get } from "./api.js";
+import { fill, h } from "./dom.js";
+import { Drawer } from "./drawer.js";
+import { button, copies, lesson } from "./form.js";
+import { count, counted, when } from "./format.js";
+import { newKey, openKey } from "./key.js";
+import { stateOf } from "./keystate.js";
+import { inWords } from "./permissions.js";
+import { become, go, here, to } from "./route.js";
+import { may, who } from "./session.js";
+import { Table } from "./table.js";
+
+/** @typedef {import("./terms.js").Key} Key */
+
+const PAGE_ROWS = 1000;
+
+/** @returns {import("./main.js").Screen} */
+export function open() {
+  const needs = !may("create:ApiKeys") && "create:ApiKeys";
+  /** @type {Promise<Key[]> | null} */
+  let known = null;
+  const counts = h("p.count", { role: "status" });
+  const all = async (/** @type {AbortSignal | undefined} */ signal = undefined) => {
+    known ??= everyKey(signal);
+    try {
+      return await known;
+    } catch (error) {
+      known = null;
+      throw error;
+    }
+  };
+  const table = /** @type {Table<Key>} */ (
+    new Table({
+      label: "Keys",
+      columns: [
+        { name: "Name", class: "strong", show: (key) => [key.name, key.id === who()?.id ? h("span.self", null, "you") : null] },
+        { name: "May", class: "muted when", show: (key) => inWords(key.permissions) },
+        { name: "State", show: showState },
+        { name: "Last use", class: "muted wide", show: (key) => rowTime(key.last_used_on) },
+        { name: "Id", class: "wide id", show: showId },
+      ],
+      id: (key) => key.id,
+      load: async (cursor, limit, signal) => {
+        if (!cursor) known = null;
+        const keys = await all(signal);
+        counts.textContent = `${counted(keys.length, "key")}, ${count(keys.filter((key) => stateOf(key).rank === 0).length)} active`;
+        offer(keys.find(({ id }) => id === who()?.id)?.rate_limit ? "a key without rate_limit" : needs);
+        const from = Number(cursor);
+        return { records: keys.slice(from, from + limit), next: from + limit < keys.length ? String(from + limit) : null };
+      },
+      open: (key) => go(to("keys", key.id)),
+      empty: () => lesson({ title: "No keys", text: ["Keys say who may touch the book. The command line makes the first one."], example: `addressbook key create --name 'web shop' --role importer` }),
+    })
+  );
+  table.element.classList.add("of-keys");
+  table.element.style.setProperty("--columns", "minmax(120px, 24fr) minmax(140px, 36fr) minmax(130px, 24fr) 104px 168px");
+  table.element.style.setProperty("--columns-narrow", "minmax(110px, 3fr) minmax(0, 4fr) 184px");
+  table.element.style.setProperty("--columns-phone", "minmax(0, 1fr) minmax(0, 152px)");
+  const drawer = new Drawer({
+    closed: () => {
+      go(to("keys"));
+      table.focus();
+    },
+  });
+  const changed = () => {
+    known = null;
+    void table.refresh();
+  };
+  /** @type {import("./key.js").Around} */
+  const around = { drawer, all, changed, open: (id) => go(to("keys", id, here().query)) };
+  const fresh = () => go(to("keys", "new"));
+  const acts = h("div.acts");
+  let offered = /** @type {string | false | null} */ (null);
+  /** Offers to make one, where nothing is lacking for it. @param {string | false} lacks */
+  const offer = (lacks) => {
+    if (lacks === offered) return;
+    offered = lacks;
+    fill(acts, button("New key", fresh, { class: "first", needs: lacks, "aria-keyshortcuts": "n" }));
+  };
+  offer(needs);
+  return {
+    main: h("section.page", null, h("div.top", null, h("h1", null, "Keys"), counts, acts), table.element),
+    drawer,
+    keys: { n: () => offered || fresh(), j: () => table.focus(), ArrowDown: () => table.focus() },
+    update(route) {
+      if (!known) void table.restart();
+      table.openIs(route.id);
+      if (!route.id) return drawer.isOpen ? drawer.hide() : undefined;
+      if (route.id === drawer.id) return undefined;
+      if (route.id === "new" && needs) return become(to("keys"));
+      return void drawer.show(route.id, (signal) => (route.id === "new" ? newKey(around) : openKey(route.id, signal, around)));
+    },
+    again: () => void table.restart(),
+    close: () => table.close(),
+  };
+}
+
+/** Every key, those that are good first, the newest first. @param {AbortSignal | undefined} signal @returns {Promise<Key[]>} */
+async function everyKey(signal) {
+  /** @type {Key[]} */
+  const keys = [];
+  for (;;) {
+    const { records, total } = await get(`auth/keys?limit=${PAGE_ROWS}&offset=${keys.length}`, signal ? { signal } : {});
+    keys.push(...records);
+    if (!records.length || keys.length >= total) break;
+  }
+  const now = Date.now();
+  const rank = new Map(keys.map((key) => [key, stateOf(key, now).rank]));
+  return keys.reverse().sort((one, other) => (rank.get(one) ?? 0) - (rank.get(other) ?? 0));
+}
+
+/** @param {Key} key */
+function showState(key) {
+  const state = stateOf(key);
+  return h("span", { class: state.class }, state.words);
+}
+
+/** @param {Key} key */
+function showId(key) {
+  const copy = copies(key.id, `the id of ${key.name}`);
+  // One by one they would stand in the way of the keyboard; the drawer has it, too.
+  copy.tabIndex = -1;
+  return [h("code", null, key.id), copy];
+}
+
+/** A row's time; the row has the focus. @param {string | null} moment */
+function rowTime(moment) {
+  const time = when(moment);
+  time.removeAttribute("tabindex");
+  return time;
+}
+
+/** How a key is called, where the names may be read. @returns {Promise<Map<string, string>>} */
+export async function keyNames() {
+  if (!may("read:ApiKeys")) return new Map();
+  return new Map((await everyKey(undefined)).map(({ id, name }) => [id, name]));
+}
