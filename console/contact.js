@@ -168,7 +168,7 @@ function blame(error, fields, meta, said) {
   const name = fieldOf(error.message, /** @type {("alias" | "msisdn" | "meta")[]} */ (["alias", "msisdn", "meta"]));
   if (name === "meta") return meta.wrong(error.message);
   if (name) {
-    const other = /\/contacts\/([^>/]+)>/.exec(error.body?.link ?? "")?.[1];
+    const other = /\/contacts\/([^>\/]+)>/.exec(error.body?.link ?? "")?.[1];
     const link = other ? h("a", { href: to("contacts", other, here().query) }, `Open ${short(fields.alias.value.trim())}`) : null;
     fields[name].wrong(error.message + (link ? "." : ""), ...(link ? [link] : []));
     return fields[name].input.focus();
