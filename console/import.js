@@ -123,7 +123,7 @@ class ImportPage {
     this.settings.show(this.beginning);
     fill(this.name, h("p.strong", null, file.name), h("p.muted", null, described(file, this.beginning)));
     const why = this.beginning.refused;
-    fill(this.preview, why ? null : preview(this.beginning, { readAs: (encoding) => this.readAs(encoding) }));
+    fill(this.preview, why || !this.beginning.columns.length ? null : preview(this.beginning, { readAs: (encoding) => this.readAs(encoding) }));
     if (why) return this.refuse(why, "", null, NOT_SENT);
     if (file.size > FILE_BYTES_MAX) return this.refuse(`A file has at most ${size(FILE_BYTES_MAX)} here`, BESIDE, null, NOT_SENT);
     await this.run(true);

@@ -36,7 +36,7 @@ export async function openOptout(number, around) {
   }
   const needs = !may("delete:Optouts") && "delete:Optouts";
   const back = button("Opt in again", () => optIn(optout, said, around), { class: "danger", needs });
-  return { title: optout.msisdn, under: ["Opted out ", when(optout.created_on)], body: [h("p", null, "No sender gets this number to send to, whoever has it."), sharing, example], foot: [said, back] };
+  return { title: optout.msisdn, under: ["Opted out ", when(optout.created_on)], body: [h("p", null, "Senders leave this number out, whichever contact has it."), sharing, example], foot: [said, back] };
 }
 
 /** The opt-out of a number; null where there is none. @param {string} path @param {AbortSignal} signal @returns {Promise<Optout | null>} */
@@ -88,7 +88,7 @@ async function change(said, around, work) {
 /** The drawer in which numbers are opted out. @param {{ changed: () => void }} of @returns {import("./drawer.js").Inside} */
 export function newOptouts({ changed }) {
   const adding = new Adding(changed);
-  return { title: "Opt numbers out", under: "They get no messages, whoever has them", body: [adding.element], focus: adding.field.input, isChanged: () => adding.isChanged };
+  return { title: "Opt numbers out", under: "Senders leave them out, whichever contact has them", body: [adding.element], focus: adding.field.input, isChanged: () => adding.isChanged };
 }
 
 /** The field for numbers, and what came of them. */
