@@ -13,7 +13,8 @@ const SEPARATORS = { ",": "commas", ";": "semicolons", "\t": "tabs" };
 /** `2.4 MB of CSV, separated by commas, in UTF-8` @param {File} file @param {Beginning} beginning */
 export function described(file, { kind, separator, encoding }) {
   const what = kind === "csv" ? `CSV, separated by ${SEPARATORS[separator] ?? separator}` : "NDJSON";
-  return `${size(file.size)} of ${what}, in ${ENCODINGS[encoding] ?? encoding}`;
+  // With a hyphen that no line breaks at.
+  return `${size(file.size)} of ${what}, in ${(ENCODINGS[encoding] ?? encoding).replace("-", "\u2011")}`;
 }
 
 /**
