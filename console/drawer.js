@@ -53,7 +53,10 @@ export class Drawer {
     } catch (error) {
       if (isAborted(error) || signal.aborted) return;
       const again = () => void this.show(id, load);
-      this.fill({ title: id, body: [failed(error, again)] }, keepFocus);
+      const shown = failed(error, again);
+      const why = shown.querySelector("h2");
+      why?.remove();
+      this.fill({ title: why?.textContent ?? "", body: [shown] }, keepFocus);
     }
   }
 

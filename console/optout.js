@@ -26,9 +26,9 @@ const FAILED_MAX = 100;
 /** Shows an opt-out. @param {string} number @param {Around} around @returns {Promise<import("./drawer.js").Inside>} */
 export async function openOptout(number, around) {
   const path = `addressbook/optouts/${segment(number)}`;
-  const [optout, sharing] = await Promise.all([find(path, around.signal), contactsOf(number, around.signal)]);
+  const [optout, sharing] = await Promise.all([find(number, around.signal), contactsOf(number, around.signal)]);
   const said = h("p.error", { role: "alert" });
-  const example = curl(`curl -H "Authorization: Bearer $KEY" \\\n  ${new URL(path, BOOK)}`);
+  const example = curl(`curl -H "Authorization: Bearer $KEY" \\\n${new URL(path, BOOK)}`);
   if (!optout) {
     const needs = !may("create:Optouts") && "create:Optouts";
     const out = button("Opt this number out", () => change(said, around, () => post("addressbook/optouts", { msisdn: number })), { class: "first", needs });
@@ -36,17 +36,13 @@ export async function openOptout(number, around) {
   }
   const needs = !may("delete:Optouts") && "delete:Optouts";
   const back = button("Opt in again", () => optIn(optout, said, around), { class: "danger", needs });
-  return { title: optout.msisdn, under: ["Opted out ", when(optout.created_on)], body: [h("p", null, "No sender gets this number to send to, whoever has it."), sharing, example], foot: [said, back] };
+  return { title: optout.msisdn, under: ["Opted out ", when(optout.created_on)], body: [h("p", null, "Senders leave this number out, whichever contact has it."), sharing, example], foot: [said, back] };
 }
 
-/** The opt-out of a number; null where there is none. @param {string} path @param {AbortSignal} signal @returns {Promise<Optout | null>} */
-async function find(path, signal) {
-  try {
-    return (await get(path, { signal })).record;
-  } catch (error) {
-    if (error instanceof Failure && error.status === 404) return null;
-    throw error;
-  }
+/** The opt-out of a number; null where there is none, which is no failure. @param {string} number @param {AbortSignal} signal @returns {Promise<Optout | null>} */
+async function find(number, signal) {
+  const { records } = await get(`addressbook/optouts?${new URLSearchParams({ msisdn: number, limit: "1" })}`, { signal });
+  return records[0] ?? null;
 }
 
 /** Who has the number. @param {string} number @param {AbortSignal} signal */
@@ -88,7 +84,7 @@ async function change(said, around, work) {
 /** The drawer in which numbers are opted out. @param {{ changed: () => void }} of @returns {import("./drawer.js").Inside} */
 export function newOptouts({ changed }) {
   const adding = new Adding(changed);
-  return { title: "Opt numbers out", under: "They get no messages, whoever has them", body: [adding.element], focus: adding.field.input, isChanged: () => adding.isChanged };
+  return { title: "Opt numbers out", under: "Senders leave them out, whichever contact has them", body: [adding.element], focus: adding.field.input, isChanged: () => adding.isChanged };
 }
 
 /** The field for numbers, and what came of them. */

@@ -138,7 +138,7 @@ class Total {
 class Search {
   constructor() {
     this.error = h("p.error", { id: "optout-search", role: "status", hidden: true });
-    this.input = h("input", { type: "search", inputmode: "tel", "aria-label": "Search for a whole number", "aria-describedby": "optout-search", placeholder: "Whole number, with its country code", spellcheck: "false", autocomplete: "off", enterkeyhint: "search" });
+    this.input = h("input", { type: "search", inputmode: "tel", "aria-label": "Search for a whole number", "aria-describedby": "optout-search", placeholder: "Whole number", spellcheck: "false", autocomplete: "off", enterkeyhint: "search" });
     this.element = h("div.search", null, h("div.find", null, this.input, h("kbd", { "aria-hidden": "true" }, "/")), this.error);
     this.input.addEventListener("input", () => {
       clearTimeout(this.typing);
@@ -202,7 +202,7 @@ function nothing() {
   }
   return lesson({
     title: "Nobody has opted out",
-    text: ["An opt-out is a number that wants no messages. It belongs to the number: whichever contacts have it, now or later, no sender gets them to send to."],
+    text: ["An opt-out is a number that wants no messages. It belongs to the number: senders leave it out, whichever contact has it now or later."],
     action: may("create:Optouts") ? button("Opt the first number out", () => go(to("optouts", "new")), { class: "first" }) : null,
     example: `curl -H "Authorization: Bearer $KEY" ${BOOK.href}addressbook/optouts \\\n  --json '{"msisdn": "4479000000001"}'`,
   });

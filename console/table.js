@@ -158,6 +158,8 @@ export class Table {
       const { records } = await this.of.load(page.cursor, PAGE_ROWS, signal);
       if (signal.aborted) return;
       page.records = records;
+      if (number === this.pages.length - 1) this.count += records.length - page.count;
+      page.count = records.length;
       this.forget();
       this.letGo(number);
       this.of.came?.(records);
