@@ -21,8 +21,9 @@ export function open() {
   /** @type {Promise<Key[]> | null} */
   let known = null;
   const counts = h("p.count", { role: "status" });
-  const all = async (/** @type {AbortSignal | undefined} */ signal = undefined) => {
-    known ??= everyKey(signal);
+  // The drawer waits for it as well, so no restart of the table gives it up.
+  const all = async () => {
+    known ??= everyKey();
     try {
       return await known;
     } catch (error) {
@@ -41,9 +42,9 @@ export function open() {
         { name: "Id", class: "wide id", show: showId },
       ],
       id: (key) => key.id,
-      load: async (cursor, limit, signal) => {
+      load: async (cursor, limit) => {
         if (!cursor) known = null;
-        const keys = await all(signal);
+        const keys = await all();
         counts.textContent = `${counted(keys.length, "key")}, ${count(keys.filter((key) => stateOf(key).rank === 0).length)} active`;
         offer(keys.find(({ id }) => id === who()?.id)?.rate_limit ? "a key without rate_limit" : needs);
         const from = Number(cursor);
@@ -96,12 +97,12 @@ export function open() {
   };
 }
 
-/** Every key, those that are good first, the newest first. @param {AbortSignal | undefined} signal @returns {Promise<Key[]>} */
-async function everyKey(signal) {
+/** Every key, those that are good first, the newest first. @returns {Promise<Key[]>} */
+async function everyKey() {
   /** @type {Key[]} */
   const keys = [];
   for (;;) {
-    const { records, total } = await get(`auth/keys?limit=${PAGE_ROWS}&offset=${keys.length}`, signal ? { signal } : {});
+    const { records, total } = await get(`auth/keys?limit=${PAGE_ROWS}&offset=${keys.length}`);
     keys.push(...records);
     if (!records.length || keys.length >= total) break;
   }
@@ -134,5 +135,5 @@ function rowTime(moment) {
 /** How a key is called, where the names may be read. @returns {Promise<Map<string, string>>} */
 export async function keyNames() {
   if (!may("read:ApiKeys")) return new Map();
-  return new Map((await everyKey(undefined)).map(({ id, name }) => [id, name]));
+  return new Map((await everyKey()).map(({ id, name }) => [id, name]));
 }
