@@ -162,7 +162,7 @@ class OneKey {
     } catch (error) {
       const isExpiry = error instanceof Failure && error.status === 409 && "expires_on" in body;
       if (!isExpiry) return terms.blame(error);
-      terms.expiry.wrong(error.message, ". It ends when it does; use the key that took its place.");
+      terms.expiry.wrong(`${error.message}.`, "It ends when it does; use the key that took its place.");
       terms.expiry.input.focus();
     }
   }
