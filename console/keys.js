@@ -1,10 +1,10 @@
 // The keys: who may touch the book, what each may do, and until when.
-import { get } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { button, copies, lesson } from "./form.js";
 import { count, counted, when } from "./format.js";
 import { newKey, openKey } from "./key.js";
+import { everyKey } from "./keylist.js";
 import { stateOf } from "./keystate.js";
 import { inWords } from "./permissions.js";
 import { become, go, here, to } from "./route.js";
@@ -12,8 +12,6 @@ import { may, who } from "./session.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./terms.js").Key} Key */
-
-const PAGE_ROWS = 1000;
 
 /** @returns {import("./main.js").Screen} */
 export function open() {
@@ -97,20 +95,6 @@ export function open() {
   };
 }
 
-/** Every key, those that are good first, the newest first. @returns {Promise<Key[]>} */
-async function everyKey() {
-  /** @type {Key[]} */
-  const keys = [];
-  for (;;) {
-    const { records, total } = await get(`auth/keys?limit=${PAGE_ROWS}&offset=${keys.length}`);
-    keys.push(...records);
-    if (!records.length || keys.length >= total) break;
-  }
-  const now = Date.now();
-  const rank = new Map(keys.map((key) => [key, stateOf(key, now).rank]));
-  return keys.reverse().sort((one, other) => (rank.get(one) ?? 0) - (rank.get(other) ?? 0));
-}
-
 /** @param {Key} key */
 function showState(key) {
   const state = stateOf(key);
@@ -130,10 +114,4 @@ function rowTime(moment) {
   const time = when(moment);
   time.removeAttribute("tabindex");
   return time;
-}
-
-/** How a key is called, where the names may be read. @returns {Promise<Map<string, string>>} */
-export async function keyNames() {
-  if (!may("read:ApiKeys")) return new Map();
-  return new Map((await everyKey()).map(({ id, name }) => [id, name]));
 }
