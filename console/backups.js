@@ -13,6 +13,8 @@ export class Backups {
   /** @param {{ made: () => void }} of */
   constructor({ made }) {
     this.made = made;
+    /** Whether there is a directory for them, as far as is known. */
+    this.isSomewhere = true;
     this.list = h("div");
     this.said = h("p", { role: "status" });
     this.make = button("Back up now", () => this.add(), { needs: !may("create:Backups") && "create:Backups" });
@@ -22,15 +24,21 @@ export class Backups {
 
   /** @param {AbortSignal} signal */
   async look(signal) {
-    if (!may("read:Backups")) return;
+    if (!may("read:Backups") || !this.isSomewhere) return;
     try {
       const { records, total } = await get(`backups?limit=${SHOWN}`, { signal, once: true });
       this.show(records, total);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      if (error.status === 404) fill(this.list, directory(error.message));
+      if (error.status === 404) this.nowhere();
       else if (!error.isSilence) fill(this.list, h("p.error", null, error.message));
     }
+  }
+
+  /** Says what to do where the server has nowhere to put them, which nothing but a restart changes. */
+  nowhere() {
+    this.isSomewhere = false;
+    if (may("read:Backups")) fill(this.list, directory("The server has no directory for backups"));
   }
 
   /** @param {Backup[]} backups @param {number} total */
@@ -75,7 +83,7 @@ export class Backups {
   }
 }
 
-/** What to do where the server has nowhere to put them. @param {string} message */
+/** @param {string} message */
 function directory(message) {
   return h("p", null, `${message}. Start it with `, h("code", null, "--backup-dir DIR"), ", on another disk, and it makes one each day by itself. ", h("code", null, "addressbook backup FILE"), " makes one without.");
 }

@@ -53,6 +53,9 @@ class Health {
     this.checks = h("ul.checks");
     this.facts = h("dl.facts");
     this.low = h("p.low", { hidden: true });
+    this.old = h("p.note");
+    /** When the figures came. */
+    this.cameOn = "";
     const milliseconds = (/** @type {number | null} */ value) => took(value);
     const whole = (/** @type {number | null} */ value) => count(value ?? 0);
     this.charts = [
@@ -68,7 +71,7 @@ class Health {
       "section.page.health",
       null,
       h("div.top", null, h("h1", null, "Health"), this.verdict),
-      h("div.halves", null, h("section", { "aria-labelledby": "checks" }, h("h2", { id: "checks" }, "Checks"), this.checks), h("section", { "aria-labelledby": "figures" }, h("h2", { id: "figures" }, "Figures"), figures)),
+      h("div.halves", null, h("section", { "aria-labelledby": "checks" }, h("h2", { id: "checks" }, "Checks"), this.checks), h("section", { "aria-labelledby": "figures" }, h("div.between", null, h("h2", { id: "figures" }, "Figures"), this.old), figures)),
       hour,
       this.backups.element,
     );
@@ -83,7 +86,8 @@ class Health {
     this.coming.abort();
     this.coming = new AbortController();
     const { signal } = this.coming;
-    await Promise.all([this.ready(signal), this.status(signal), this.backups.look(signal)].map((looking) => looking.catch((error) => isAborted(error) || console.error(error))));
+    const figures = this.status(signal).then(() => this.backups.look(signal));
+    await Promise.all([this.ready(signal), figures].map((looking) => looking.catch((error) => isAborted(error) || console.error(error))));
   }
 
   /** @param {AbortSignal} signal */
@@ -113,10 +117,13 @@ class Health {
     if (!may("read:Metrics")) return;
     try {
       const { record } = await get("status", { signal, once: true });
+      this.cameOn = new Date().toLocaleTimeString("en-GB");
+      this.old.textContent = "";
       this.show(record);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      if (!this.facts.childElementCount) fill(this.facts, h("div", null, h("dt", null, "Figures"), h("dd", null, error.message)));
+      if (this.cameOn) this.old.textContent = `as they were at ${this.cameOn}`;
+      else fill(this.facts, h("div", null, h("dt", null, "Figures"), h("dd", null, error.message)));
     }
   }
 
@@ -141,6 +148,7 @@ class Health {
     this.low.hidden = free >= LITTLE_BYTES && free >= 2 * book;
     this.low.textContent = `Only ${size(free)} are free, and the book has ${size(book)}. Make room: a backup beside it, a migration or an export may need as much as the book again, and without room nothing more is stored.`;
     for (const chart of this.charts) chart.show(status.minutes);
+    if (!status.backups) this.backups.nowhere();
   }
 
   close() {
@@ -153,8 +161,8 @@ class Health {
 /** @param {string} name @param {string} word what the server says of it */
 function check(name, word) {
   const known = CHECKS[name] ?? { title: name, ok: "" };
-  const state = word === "ok" ? "ok" : word === "running" ? "running" : word === "unknown" || !word ? "unknown" : "wrong";
-  const short = { ok: "ok", running: "running", unknown: "not known yet", wrong: "wrong" }[state];
-  const words = state === "wrong" ? `${word.charAt(0).toUpperCase()}${word.slice(1)}.` : (known[state] ?? "");
+  const state = !word ? "silent" : word === "ok" || word === "running" || word === "unknown" ? word : "wrong";
+  const short = { ok: "ok", running: "running", unknown: "not known yet", silent: "not known", wrong: "wrong" }[state];
+  const words = state === "wrong" ? `${word.charAt(0).toUpperCase()}${word.slice(1)}.` : (state === "silent" ? "" : (known[state] ?? ""));
   return h("li", { "data-is": state }, h("span.light", { "aria-hidden": "true" }), h("span.name", null, known.title), h("span.word", null, short), h("span.muted", null, words));
 }

@@ -1,4 +1,5 @@
 // The keys: who may touch the book, what each may do, and until when.
+import { BOOK } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { button, copies, lesson } from "./form.js";
@@ -49,6 +50,7 @@ export function open() {
         return { records: keys.slice(from, from + limit), next: from + limit < keys.length ? String(from + limit) : null };
       },
       open: (key) => go(to("keys", key.id)),
+      came: (keys) => keys.length === 1 && fill(table.aside, firstKey(needs ? null : fresh)),
       empty: () => lesson({ title: "No keys", text: ["Keys say who may touch the book. The command line makes the first one."], example: `addressbook key create --name 'web shop' --role importer` }),
     })
   );
@@ -56,6 +58,7 @@ export function open() {
   table.element.style.setProperty("--columns", "minmax(120px, 24fr) minmax(140px, 36fr) minmax(130px, 24fr) 104px 168px");
   table.element.style.setProperty("--columns-narrow", "minmax(110px, 3fr) minmax(0, 4fr) 184px");
   table.element.style.setProperty("--columns-phone", "minmax(0, 1fr) minmax(0, 152px)");
+  const fresh = () => go(to("keys", "new"));
   const drawer = new Drawer({
     closed: () => {
       go(to("keys"));
@@ -68,7 +71,6 @@ export function open() {
   };
   /** @type {import("./key.js").Around} */
   const around = { drawer, all, changed, open: (id) => go(to("keys", id, here().query)) };
-  const fresh = () => go(to("keys", "new"));
   const acts = h("div.acts");
   let offered = /** @type {string | false | null} */ (null);
   /** Offers to make one, where nothing is lacking for it. @param {string | false} lacks */
@@ -93,6 +95,16 @@ export function open() {
     again: () => void table.restart(),
     close: () => table.close(),
   };
+}
+
+/** What stands beneath the only key. @param {(() => void) | null} make */
+function firstKey(make) {
+  return lesson({
+    title: "One key for each application",
+    text: ["What has a key of its own can be limited, watched and shut out by itself. Give each what it needs, and no more."],
+    action: make && button("Create a key", make, { class: "first" }),
+    example: `curl -H "Authorization: Bearer $KEY" ${BOOK.href}auth/keys \\\n  --json '{"name": "web shop", "permissions": ["create:Contacts", "read:Contacts"]}'`,
+  });
 }
 
 /** @param {Key} key */

@@ -34,8 +34,8 @@ export function open() {
 
 class Trial {
   constructor() {
-    /** @type {Group[]} */
-    this.groups = [];
+    /** None until they are known. @type {Group[] | null} */
+    this.groups = null;
     /** The ids of those that are chosen. @type {string[]} */
     this.chosen = [];
     this.coming = new AbortController();
@@ -70,6 +70,7 @@ class Trial {
       event.preventDefault();
       this.form.requestSubmit();
     });
+    this.others.addEventListener("focus", () => this.groups ?? void this.loadGroups());
     this.others.addEventListener("change", () => {
       if (this.others.value) this.choose(this.others.value);
     });
@@ -91,11 +92,12 @@ class Trial {
   }
 
   showGroups() {
-    const left = this.groups.filter(({ id }) => !this.chosen.includes(id));
-    const words = !this.groups.length ? "There is no group yet" : left.length ? "Add a group …" : "All of them are there";
+    const { groups } = this;
+    const left = groups?.filter(({ id }) => !this.chosen.includes(id)) ?? [];
+    const words = !groups || left.length ? "Add a group …" : groups.length ? "All of them are there" : "There is no group yet";
     fill(this.others, h("option", { value: "" }, words), left.map(({ id, name, members }) => h("option", { value: id }, `${name} (${counted(members, "contact")})`)));
     fill(this.chips, this.chosen.map((id) => {
-      const group = this.groups.find((one) => one.id === id);
+      const group = groups?.find((one) => one.id === id);
       const name = group?.name ?? id;
       return h("span.chip", null, name, group ? h("span.muted", null, counted(group.members, "contact")) : null, h("button.take", { type: "button", "aria-label": `Remove the group ${name}`, onclick: () => this.remove(id) }, "×"));
     }));
@@ -131,7 +133,7 @@ class Trial {
   lesson() {
     this.size = 0;
     this.isOld(false);
-    fill(this.result, lesson({ title: "Who would get what", text: ["Name aliases or groups at the left, and write a text. Here stands what each of them would get, and who would get nothing, and why."] }));
+    fill(this.result, lesson({ title: "Who would get what", text: ["Name aliases or groups, and write a text. Here stands what each of them would get, and who would get nothing, and why."] }));
     this.result.querySelector("h2")?.setAttribute("id", "result");
   }
 
