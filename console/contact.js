@@ -1,7 +1,7 @@
 // One contact in the drawer: what it is, and every way of changing it.
 import { BOOK, Failure, call, get, post, read, repeatable, segment } from "./api.js";
 import { fill, h } from "./dom.js";
-import { Field, ask, button, busy, curl, fieldOf } from "./form.js";
+import { Field, ask, button, busy, curl, fieldOf, fresh } from "./form.js";
 import { when } from "./format.js";
 import { conflict } from "./conflict.js";
 import { MetaEditor, written } from "./meta.js";
@@ -24,7 +24,7 @@ export async function openContact(id, around) {
   const isOut = await isOptedOut(contact.alias, around.signal);
   const editor = new Editor(contact, etag, around);
   const lacksUpdate = !may("update:Contacts") && "update:Contacts";
-  const save = button("Save", () => editor.save(), { class: "first", needs: lacksUpdate, type: "submit" });
+  const save = button("Save", () => {}, { class: "first", needs: lacksUpdate, type: "submit", form: editor.element.id });
   const remove = button(`Delete ${short(contact.alias)}`, () => deleteContact(contact, editor), { class: "bare danger", needs: !may("delete:Contacts") && "delete:Contacts" });
   return {
     title: contact.alias,
@@ -86,7 +86,7 @@ class Editor {
     this.meta = new MetaEditor(contact.meta);
     this.said = h("p.note", { role: "status" });
     this.conflict = h("div");
-    this.element = h("form.form", { novalidate: true }, this.conflict, h("div.pair", null, this.alias.element, this.msisdn.element), this.meta.element);
+    this.element = h("form.form", { id: fresh("contact"), novalidate: true }, this.conflict, h("div.pair", null, this.alias.element, this.msisdn.element), this.meta.element);
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       const save = /** @type {HTMLButtonElement | null} */ (around.drawer.element.querySelector("footer .first"));

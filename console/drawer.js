@@ -63,6 +63,7 @@ export class Drawer {
   /** @param {Inside} inside @param {boolean} keepFocus */
   fill(inside, keepFocus) {
     this.inside = inside;
+    const had = keepFocus ? this.focusable().indexOf(/** @type {HTMLElement} */ (document.activeElement)) : -1;
     const id = fresh("drawer");
     const title = h("h2", { id, tabindex: -1 }, inside.title);
     const close = button("Close", () => this.close(), { class: "bare" });
@@ -76,7 +77,13 @@ export class Drawer {
     );
     this.element.hidden = false;
     document.body.classList.add("has-drawer");
-    if (!keepFocus) (inside.focus ?? title).focus({ preventScroll: true });
+    // What was shown anew is where it was.
+    if (had >= 0) (this.focusable()[had] ?? title).focus({ preventScroll: true });
+    else if (!keepFocus) (inside.focus ?? title).focus({ preventScroll: true });
+  }
+
+  focusable() {
+    return /** @type {HTMLElement[]} */ ([...this.element.querySelectorAll("a, button, input, select, textarea, [tabindex]")]);
   }
 
   /** Closes it, once what was typed is saved or given up. @returns {Promise<boolean>} */

@@ -1,7 +1,7 @@
 // One key in the drawer: making it, changing it, giving it another token, taking it away.
 import { BOOK, Failure, call, get, post, segment } from "./api.js";
 import { fill, h } from "./dom.js";
-import { Field, ask, busy, button, copies, curl } from "./form.js";
+import { Field, ask, busy, button, copies, curl, fresh } from "./form.js";
 import { ago, utc, when } from "./format.js";
 import { stateOf } from "./keystate.js";
 import { here, to } from "./route.js";
@@ -105,9 +105,11 @@ class OneKey {
 
   inside() {
     const { key } = this;
-    const form = h("form.form", { novalidate: true }, this.terms.parts);
+    const id = fresh("key");
+    const form = h("form.form", { id, novalidate: true }, this.terms.parts);
     const lacks = !may("update:ApiKeys") ? "update:ApiKeys" : this.lacks;
-    const save = button("Save", () => this.save(), { class: "first", needs: lacks });
+    // It stands outside of its form, which Enter finds by the id.
+    const save = lacks ? button("Save", () => {}, { class: "first", needs: lacks }) : h("button.button.first", { type: "submit", form: id }, "Save");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (!lacks && !this.isRevoked) void busy(save, () => this.save());
@@ -162,7 +164,7 @@ class OneKey {
     } catch (error) {
       const isExpiry = error instanceof Failure && error.status === 409 && "expires_on" in body;
       if (!isExpiry) return terms.blame(error);
-      terms.expiry.wrong(error.message, ". It ends when it does; use the key that took its place.");
+      terms.expiry.wrong(`${error.message}.`, "It ends when it does; use the key that took its place.");
       terms.expiry.input.focus();
     }
   }
@@ -170,11 +172,9 @@ class OneKey {
   /** Shows what is stored now. @param {string} said */
   async again(said) {
     const { drawer } = this.around;
-    const focused = document.activeElement?.closest("footer") ? "footer .first" : "";
     await drawer.show(this.key.id, (signal) => openKey(this.key.id, signal, this.around), { keepFocus: true });
     const status = drawer.element.querySelector("footer [role=status]");
     if (status) status.textContent = said;
-    if (focused) /** @type {HTMLElement | null} */ (drawer.element.querySelector(focused))?.focus();
   }
 
   /** The section about another token. */

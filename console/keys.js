@@ -1,10 +1,11 @@
 // The keys: who may touch the book, what each may do, and until when.
-import { get } from "./api.js";
+import { BOOK } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { button, copies, lesson } from "./form.js";
 import { count, counted, when } from "./format.js";
 import { newKey, openKey } from "./key.js";
+import { everyKey } from "./keylist.js";
 import { stateOf } from "./keystate.js";
 import { inWords } from "./permissions.js";
 import { become, go, here, to } from "./route.js";
@@ -13,16 +14,15 @@ import { Table } from "./table.js";
 
 /** @typedef {import("./terms.js").Key} Key */
 
-const PAGE_ROWS = 1000;
-
 /** @returns {import("./main.js").Screen} */
 export function open() {
   const needs = !may("create:ApiKeys") && "create:ApiKeys";
   /** @type {Promise<Key[]> | null} */
   let known = null;
   const counts = h("p.count", { role: "status" });
-  const all = async (/** @type {AbortSignal | undefined} */ signal = undefined) => {
-    known ??= everyKey(signal);
+  // The drawer waits for it as well, so no restart of the table gives it up.
+  const all = async () => {
+    known ??= everyKey();
     try {
       return await known;
     } catch (error) {
@@ -41,15 +41,16 @@ export function open() {
         { name: "Id", class: "wide id", show: showId },
       ],
       id: (key) => key.id,
-      load: async (cursor, limit, signal) => {
+      load: async (cursor, limit) => {
         if (!cursor) known = null;
-        const keys = await all(signal);
+        const keys = await all();
         counts.textContent = `${counted(keys.length, "key")}, ${count(keys.filter((key) => stateOf(key).rank === 0).length)} active`;
         offer(keys.find(({ id }) => id === who()?.id)?.rate_limit ? "a key without rate_limit" : needs);
         const from = Number(cursor);
         return { records: keys.slice(from, from + limit), next: from + limit < keys.length ? String(from + limit) : null };
       },
       open: (key) => go(to("keys", key.id)),
+      came: (keys) => keys.length === 1 && fill(table.aside, firstKey(needs ? null : fresh)),
       empty: () => lesson({ title: "No keys", text: ["Keys say who may touch the book. The command line makes the first one."], example: `addressbook key create --name 'web shop' --role importer` }),
     })
   );
@@ -57,6 +58,7 @@ export function open() {
   table.element.style.setProperty("--columns", "minmax(120px, 24fr) minmax(140px, 36fr) minmax(130px, 24fr) 104px 168px");
   table.element.style.setProperty("--columns-narrow", "minmax(110px, 3fr) minmax(0, 4fr) 184px");
   table.element.style.setProperty("--columns-phone", "minmax(0, 1fr) minmax(0, 152px)");
+  const fresh = () => go(to("keys", "new"));
   const drawer = new Drawer({
     closed: () => {
       go(to("keys"));
@@ -69,7 +71,6 @@ export function open() {
   };
   /** @type {import("./key.js").Around} */
   const around = { drawer, all, changed, open: (id) => go(to("keys", id, here().query)) };
-  const fresh = () => go(to("keys", "new"));
   const acts = h("div.acts");
   let offered = /** @type {string | false | null} */ (null);
   /** Offers to make one, where nothing is lacking for it. @param {string | false} lacks */
@@ -96,18 +97,14 @@ export function open() {
   };
 }
 
-/** Every key, those that are good first, the newest first. @param {AbortSignal | undefined} signal @returns {Promise<Key[]>} */
-async function everyKey(signal) {
-  /** @type {Key[]} */
-  const keys = [];
-  for (;;) {
-    const { records, total } = await get(`auth/keys?limit=${PAGE_ROWS}&offset=${keys.length}`, signal ? { signal } : {});
-    keys.push(...records);
-    if (!records.length || keys.length >= total) break;
-  }
-  const now = Date.now();
-  const rank = new Map(keys.map((key) => [key, stateOf(key, now).rank]));
-  return keys.reverse().sort((one, other) => (rank.get(one) ?? 0) - (rank.get(other) ?? 0));
+/** What stands beneath the only key. @param {(() => void) | null} make */
+function firstKey(make) {
+  return lesson({
+    title: "One key for each application",
+    text: ["What has a key of its own can be limited, watched and shut out by itself. Give each what it needs, and no more."],
+    action: make && button("Create a key", make, { class: "first" }),
+    example: `curl -H "Authorization: Bearer $KEY" ${BOOK.href}auth/keys \\\n  --json '{"name": "web shop", "permissions": ["create:Contacts", "read:Contacts"]}'`,
+  });
 }
 
 /** @param {Key} key */
@@ -129,10 +126,4 @@ function rowTime(moment) {
   const time = when(moment);
   time.removeAttribute("tabindex");
   return time;
-}
-
-/** How a key is called, where the names may be read. @returns {Promise<Map<string, string>>} */
-export async function keyNames() {
-  if (!may("read:ApiKeys")) return new Map();
-  return new Map((await everyKey(undefined)).map(({ id, name }) => [id, name]));
 }
