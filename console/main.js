@@ -1,11 +1,19 @@
 // The frame: the rail, what concerns every screen, and which screen is shown.
+import * as activity from "./activity.js";
 import { get, listen, Failure } from "./api.js";
+import * as contacts from "./contacts.js";
 import { fill, h, set } from "./dom.js";
 import { button } from "./form.js";
 import { ago, count, took } from "./format.js";
+import * as groups from "./groups.js";
+import * as health from "./health.js";
+import * as imports from "./import.js";
+import * as keys from "./keys.js";
+import * as optouts from "./optouts.js";
 import { become, here, to } from "./route.js";
 import { may, recognise, signInAgain, signInByCode, signInPage, signOut, who } from "./session.js";
 import { PLACES, listenToKeys, screenKeys, showKeys } from "./shortcuts.js";
+import * as trial from "./try.js";
 
 /**
  * What a screen is made of. `main` and `drawer` are put into the page once; `update` hears
@@ -22,16 +30,16 @@ import { PLACES, listenToKeys, screenKeys, showKeys } from "./shortcuts.js";
  * @property {() => void} close
  */
 
-/** @type {Record<string, { title: string, needs: string[], load: () => Promise<{ open: (route: import("./route.js").Route) => Screen }> }>} */
+/** @type {Record<string, { title: string, needs: string[], open: (route: import("./route.js").Route) => Screen }>} */
 const SCREENS = {
-  contacts: { title: "Contacts", needs: ["read:Contacts"], load: () => import("./contacts.js") },
-  groups: { title: "Groups", needs: ["read:Groups"], load: () => import("./groups.js") },
-  optouts: { title: "Opt-outs", needs: ["read:Optouts"], load: () => import("./optouts.js") },
-  import: { title: "Import", needs: ["create:Contacts"], load: () => import("./import.js") },
-  keys: { title: "Keys", needs: ["read:ApiKeys"], load: () => import("./keys.js") },
-  activity: { title: "Activity", needs: ["read:Audit"], load: () => import("./activity.js") },
-  health: { title: "Health", needs: [], load: () => import("./health.js") },
-  try: { title: "Try it", needs: ["read:Contacts"], load: () => import("./try.js") },
+  contacts: { title: "Contacts", needs: ["read:Contacts"], open: contacts.open },
+  groups: { title: "Groups", needs: ["read:Groups"], open: groups.open },
+  optouts: { title: "Opt-outs", needs: ["read:Optouts"], open: optouts.open },
+  import: { title: "Import", needs: ["create:Contacts"], open: imports.open },
+  keys: { title: "Keys", needs: ["read:ApiKeys"], open: keys.open },
+  activity: { title: "Activity", needs: ["read:Audit"], open: activity.open },
+  health: { title: "Health", needs: [], open: health.open },
+  try: { title: "Try it", needs: ["read:Contacts"], open: trial.open },
 };
 /** How many screens the bar of a phone shows beside "More". */
 const ON_BAR = 4;
@@ -43,7 +51,6 @@ const QUIET_MS = 200;
 let screen = null;
 let name = "";
 let address = "none yet";
-let steps = 0;
 
 const notice = h("p.notice", { role: "status", "aria-live": "polite", hidden: true });
 const bar = h("div.running", { "aria-hidden": "true", hidden: true });
@@ -106,9 +113,6 @@ async function follow() {
   if (isSame && screen) return screen.update(route);
   const shown = SCREENS[route.screen];
   if (!shown) return become(to("contacts"));
-  const step = (steps += 1);
-  const loaded = await shown.load();
-  if (step !== steps) return;
   screen?.close();
   screen?.drawer?.element.remove();
   document.body.classList.remove("has-drawer");
@@ -116,7 +120,7 @@ async function follow() {
   document.title = `${shown.title} · addressbook`;
   for (const link of document.querySelectorAll("[data-screen]")) set(link, "aria-current", link.getAttribute("data-screen") === name ? "page" : null);
   const lacks = shown.needs.find((permission) => !may(permission));
-  screen = lacks ? closed(shown.title, lacks) : loaded.open(route);
+  screen = lacks ? closed(shown.title, lacks) : shown.open(route);
   fill(main, screen.main);
   if (screen.drawer) document.body.append(screen.drawer.element);
   screenKeys(screen.keys ?? {});
