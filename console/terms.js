@@ -47,7 +47,8 @@ export class Terms {
     this.first = first;
     this.day = new Field({ label: "On", type: "date", hint: "From 00:00 UTC of that day on it is refused.", disabled });
     const near = !isFixed && own?.allowed_ips.length ? ` The key that you are signed in with may be used from ${own.allowed_ips.join(", ")}, so name ranges within.` : "";
-    this.ranges = new Field({ label: "May be used from", area: true, rows: 2, value: (of?.allowed_ips ?? []).join("\n"), placeholder: "anywhere", spellcheck: "false", hint: `Ranges such as 10.0.0.0/8, one a line.${near}`, disabled });
+    this.ranges = new Field({ label: "May be used from", area: true, rows: 2, value: (of ?? own)?.allowed_ips.join("\n") ?? "", placeholder: "anywhere", spellcheck: "false", hint: `Ranges such as 10.0.0.0/8, one a line.${near}`, disabled });
+    this.firstRanges = this.ranges.value;
     this.rate = new Field({ label: "Requests a second", value: String(of?.rate_limit ?? ""), inputmode: "numeric", placeholder: "no limit", hint: "One that is limited makes no keys.", disabled });
     this.ranges.input.classList.add("mono");
     this.expiry.input.addEventListener("change", () => this.showDay());
@@ -102,7 +103,7 @@ export class Terms {
 
   get isChanged() {
     if (this.of) return Object.keys(this.changes).length > 0;
-    return Boolean(this.name.value || this.permissions.value.length || this.ranges.value || this.rate.value || this.expiry.value !== this.first);
+    return Boolean(this.name.value || this.permissions.value.length || this.ranges.value !== this.firstRanges || this.rate.value || this.expiry.value !== this.first);
   }
 
   /** Takes back what was said. */
