@@ -120,7 +120,7 @@ class OneKey {
       title: key.name,
       under: [h("span", { class: this.state.class }, capital(this.state.words)), this.isOwn ? ". You are signed in with it." : ""],
       body: [this.facts(), this.isRevoked ? h("p.muted", null, "It was revoked, which cannot be undone. Nothing of it changes any more.") : null, this.wider(), form, this.isRevoked ? null : this.rotation(), this.trouble],
-      foot: this.isRevoked ? [] : [save, this.said, revoke],
+      ...(this.isRevoked ? {} : { foot: [save, this.said, revoke] }),
       isChanged: () => !this.isRevoked && this.terms.isChanged,
     };
   }
@@ -157,8 +157,12 @@ class OneKey {
     const body = terms.changes;
     if (!Object.keys(body).length) return void (this.said.textContent = "Nothing has changed");
     this.said.textContent = "";
+    const isNarrower = this.isOwn && Object.keys(body).some((name) => name !== "name");
+    if (isNarrower && !(await ask({ title: "Change the key that you are signed in with?", text: ["It holds at once, for this page, too. What you take from the key, it cannot give itself back."], verb: "Save" }))) return;
     try {
       await call("PATCH", `auth/keys/${segment(this.key.id)}`, { body });
+      // The whole page is of what it may do.
+      if (isNarrower) return this.reload();
       this.around.changed();
       await this.again(`Saved ${new Date().toLocaleTimeString("en-GB")}`);
     } catch (error) {
@@ -167,6 +171,11 @@ class OneKey {
       terms.expiry.wrong(`${error.message}.`, "It ends when it does; use the key that took its place.");
       terms.expiry.input.focus();
     }
+  }
+
+  reload() {
+    this.around.drawer.hide();
+    location.reload();
   }
 
   /** Shows what is stored now. @param {string} said */
@@ -228,7 +237,7 @@ class OneKey {
       const sure = await ask({ title: "Revoke the last key that manages keys?", text: [h("p", null, `${error.message}.`), h("p", null, words)], verb: "Revoke it all the same" });
       return sure ? this.send("?force=true") : undefined;
     }
-    if (this.isOwn) return location.reload();
+    if (this.isOwn) return this.reload();
     this.around.drawer.hide();
     this.around.drawer.closed();
     this.around.changed();

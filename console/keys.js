@@ -16,20 +16,79 @@ import { Table } from "./table.js";
 
 /** @returns {import("./main.js").Screen} */
 export function open() {
+  const book = new Book();
   const needs = !may("create:ApiKeys") && "create:ApiKeys";
-  /** @type {Promise<Key[]> | null} */
-  let known = null;
   const counts = h("p.count", { role: "status" });
-  // The drawer waits for it as well, so no restart of the table gives it up.
-  const all = async () => {
-    known ??= everyKey();
+  const acts = h("div.acts");
+  const fresh = () => go(to("keys", "new"));
+  let offered = /** @type {string | false | null} */ (null);
+  /** Offers to make one, where nothing is lacking for it. @param {string | false} lacks */
+  const offer = (lacks) => {
+    if (lacks === offered) return;
+    offered = lacks;
+    fill(acts, button("New key", fresh, { class: "first", needs: lacks, "aria-keyshortcuts": "n" }));
+  };
+  offer(needs);
+  const table = keyTable(book, (keys) => {
+    counts.textContent = `${counted(keys.length, "key")}, ${count(keys.filter((key) => stateOf(key).rank === 0).length)} active`;
+    offer(keys.find(({ id }) => id === who()?.id)?.rate_limit ? "a key without rate_limit" : needs);
+    if (keys.length === 1) fill(table.aside, firstKey(needs ? null : fresh));
+  });
+  const drawer = new Drawer({
+    closed: () => {
+      go(to("keys"));
+      table.focus();
+    },
+  });
+  const changed = () => {
+    book.forget();
+    void table.refresh();
+  };
+  /** @type {import("./key.js").Around} */
+  const around = { drawer, all: () => book.all(), changed, open: (id) => go(to("keys", id, here().query)) };
+  return {
+    main: h("section.page", null, h("div.top", null, h("h1", null, "Keys"), counts, acts), table.element),
+    drawer,
+    keys: { n: () => offered || fresh(), j: () => table.focus(), ArrowDown: () => table.focus() },
+    update(route) {
+      if (!book.known) void table.restart();
+      table.openIs(route.id);
+      if (!route.id) return drawer.isOpen ? drawer.hide() : undefined;
+      if (route.id === drawer.id) return undefined;
+      if (route.id === "new" && needs) return become(to("keys"));
+      return void drawer.show(route.id, (signal) => (route.id === "new" ? newKey(around) : openKey(route.id, signal, around)));
+    },
+    again: () => void table.restart(),
+    close: () => table.close(),
+  };
+}
+
+/** Every key, as it is known. The drawer waits for it as well, so no restart of the table gives it up. */
+class Book {
+  constructor() {
+    /** @type {Promise<Key[]> | null} */
+    this.known = null;
+  }
+
+  forget() {
+    this.known = null;
+  }
+
+  async all() {
+    this.known ??= everyKey();
     try {
-      return await known;
+      return await this.known;
     } catch (error) {
-      known = null;
+      this.known = null;
       throw error;
     }
-  };
+  }
+}
+
+/** @param {Book} book @param {(keys: Key[]) => void} came @returns {Table<Key>} */
+function keyTable(book, came) {
+  /** @type {Key[]} */
+  let keys = [];
   const table = /** @type {Table<Key>} */ (
     new Table({
       label: "Keys",
@@ -42,59 +101,21 @@ export function open() {
       ],
       id: (key) => key.id,
       load: async (cursor, limit) => {
-        if (!cursor) known = null;
-        const keys = await all();
-        counts.textContent = `${counted(keys.length, "key")}, ${count(keys.filter((key) => stateOf(key).rank === 0).length)} active`;
-        offer(keys.find(({ id }) => id === who()?.id)?.rate_limit ? "a key without rate_limit" : needs);
+        if (!cursor) book.forget();
+        keys = await book.all();
         const from = Number(cursor);
         return { records: keys.slice(from, from + limit), next: from + limit < keys.length ? String(from + limit) : null };
       },
+      came: () => came(keys),
       open: (key) => go(to("keys", key.id)),
-      came: (keys) => keys.length === 1 && fill(table.aside, firstKey(needs ? null : fresh)),
-      empty: () => lesson({ title: "No keys", text: ["Keys say who may touch the book. The command line makes the first one."], example: `addressbook key create --name 'web shop' --role importer` }),
+      empty: () => lesson({ title: "No keys", text: ["Keys say who may touch the book. The command line makes the first one."], example: "addressbook key create --name 'web shop' --role importer" }),
     })
   );
   table.element.classList.add("of-keys");
   table.element.style.setProperty("--columns", "minmax(120px, 24fr) minmax(140px, 36fr) minmax(130px, 24fr) 104px 168px");
   table.element.style.setProperty("--columns-narrow", "minmax(110px, 3fr) minmax(0, 4fr) 184px");
   table.element.style.setProperty("--columns-phone", "minmax(0, 1fr) minmax(0, 152px)");
-  const fresh = () => go(to("keys", "new"));
-  const drawer = new Drawer({
-    closed: () => {
-      go(to("keys"));
-      table.focus();
-    },
-  });
-  const changed = () => {
-    known = null;
-    void table.refresh();
-  };
-  /** @type {import("./key.js").Around} */
-  const around = { drawer, all, changed, open: (id) => go(to("keys", id, here().query)) };
-  const acts = h("div.acts");
-  let offered = /** @type {string | false | null} */ (null);
-  /** Offers to make one, where nothing is lacking for it. @param {string | false} lacks */
-  const offer = (lacks) => {
-    if (lacks === offered) return;
-    offered = lacks;
-    fill(acts, button("New key", fresh, { class: "first", needs: lacks, "aria-keyshortcuts": "n" }));
-  };
-  offer(needs);
-  return {
-    main: h("section.page", null, h("div.top", null, h("h1", null, "Keys"), counts, acts), table.element),
-    drawer,
-    keys: { n: () => offered || fresh(), j: () => table.focus(), ArrowDown: () => table.focus() },
-    update(route) {
-      if (!known) void table.restart();
-      table.openIs(route.id);
-      if (!route.id) return drawer.isOpen ? drawer.hide() : undefined;
-      if (route.id === drawer.id) return undefined;
-      if (route.id === "new" && needs) return become(to("keys"));
-      return void drawer.show(route.id, (signal) => (route.id === "new" ? newKey(around) : openKey(route.id, signal, around)));
-    },
-    again: () => void table.restart(),
-    close: () => table.close(),
-  };
+  return table;
 }
 
 /** What stands beneath the only key. @param {(() => void) | null} make */

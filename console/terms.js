@@ -1,6 +1,6 @@
 // The fields of a key: its name, what it may do, and its limits; and whose fault a refusal is.
 import { Failure } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, set } from "./dom.js";
 import { Field } from "./form.js";
 import { utc } from "./format.js";
 import { PERMISSIONS, Permissions } from "./permissions.js";
@@ -34,14 +34,21 @@ export class Terms {
    */
   constructor(of, { isFixed = false, own } = {}) {
     this.of = of;
+    this.own = own;
     const disabled = isFixed;
     this.name = new Field({ label: "Name", value: of?.name ?? "", spellcheck: "false", disabled, ...(of ? {} : { hint: "What it is for, such as web shop." }) });
     this.permissions = new Permissions(of?.permissions ?? [], { isFixed });
-    const within = !isFixed && own?.expires_on ? `At most until ${utc(own.expires_on)}, when the key ends that you are signed in with.` : "";
-    this.expiry = new Field({ label: "Expires", options: expiries(of), value: of ? "as it is" : "never", disabled, ...(within ? { hint: within } : {}) });
+    const end = isFixed ? null : (own?.expires_on ?? null);
+    const within = end ? `At most until ${utc(end)}, when the key ends that you are signed in with.` : "";
+    const first = of ? "as it is" : end ? "own" : "never";
+    this.expiry = new Field({ label: "Expires", options: expiries(of, end), value: first, disabled, ...(within ? { hint: within } : {}) });
+    // A key gives no more than it has.
+    if (end) for (const option of this.expiry.element.querySelectorAll("option")) option.disabled = option.value === "never" || Date.now() + Number(option.value) * DAY_MS > Date.parse(end);
+    this.first = first;
     this.day = new Field({ label: "On", type: "date", hint: "From 00:00 UTC of that day on it is refused.", disabled });
     const near = !isFixed && own?.allowed_ips.length ? ` The key that you are signed in with may be used from ${own.allowed_ips.join(", ")}, so name ranges within.` : "";
-    this.ranges = new Field({ label: "May be used from", area: true, rows: 2, value: (of?.allowed_ips ?? []).join("\n"), placeholder: "anywhere", spellcheck: "false", hint: `Ranges such as 10.0.0.0/8, one a line.${near}`, disabled });
+    this.ranges = new Field({ label: "May be used from", area: true, rows: 2, value: (of ?? own)?.allowed_ips.join("\n") ?? "", placeholder: "anywhere", spellcheck: "false", hint: `Ranges such as 10.0.0.0/8, one a line.${near}`, disabled });
+    this.firstRanges = this.ranges.value;
     this.rate = new Field({ label: "Requests a second", value: String(of?.rate_limit ?? ""), inputmode: "numeric", placeholder: "no limit", hint: "One that is limited makes no keys.", disabled });
     this.ranges.input.classList.add("mono");
     this.expiry.input.addEventListener("change", () => this.showDay());
@@ -53,7 +60,8 @@ export class Terms {
   showDay() {
     this.day.element.hidden = this.expiry.value !== "day";
     if (this.day.element.hidden) return;
-    this.day.input.setAttribute("min", new Date(Date.now() + DAY_MS).toISOString().slice(0, 10));
+    set(this.day.input, "min", new Date(Date.now() + DAY_MS).toISOString().slice(0, 10));
+    set(this.day.input, "max", this.own?.expires_on?.slice(0, 10));
   }
 
   /** As the server takes them; what is no number stays as it was typed, and the server says so. */
@@ -73,6 +81,8 @@ export class Terms {
     switch (this.expiry.value) {
       case "as it is":
         return this.of?.expires_on ?? null;
+      case "own":
+        return this.own?.expires_on ?? null;
       case "never":
         return null;
       case "day":
@@ -93,7 +103,7 @@ export class Terms {
 
   get isChanged() {
     if (this.of) return Object.keys(this.changes).length > 0;
-    return Boolean(this.name.value || this.permissions.value.length || this.ranges.value || this.rate.value || this.expiry.value !== "never");
+    return Boolean(this.name.value || this.permissions.value.length || this.ranges.value !== this.firstRanges || this.rate.value || this.expiry.value !== this.first);
   }
 
   /** Takes back what was said. */
@@ -133,9 +143,10 @@ export class Terms {
   }
 }
 
-/** What one may choose of an expiry. @param {TermsOf | null} of @returns {[string, string][]} */
-function expiries(of) {
+/** What one may choose of an expiry. @param {TermsOf | null} of @param {string | null} end of the key that is signed in @returns {[string, string][]} */
+function expiries(of, end) {
+  const own = end && end !== of?.expires_on ? [/** @type {[string, string]} */ (["own", "when the key does that you are signed in with"])] : [];
   const asIs = of ? [/** @type {[string, string]} */ (["as it is", of.expires_on ? `as it is: ${utc(of.expires_on).slice(0, 16)} UTC` : "never, as it is"])] : [];
   const never = of && !of.expires_on ? [] : [/** @type {[string, string]} */ (["never", "never"])];
-  return [...asIs, ...never, ...SPANS.map(([days, words]) => /** @type {[string, string]} */ ([days, `in ${words}`])), ["day", "on a day"]];
+  return [...asIs, ...never, ...own, ...SPANS.map(([days, words]) => /** @type {[string, string]} */ ([days, `in ${words}`])), ["day", "on a day"]];
 }
