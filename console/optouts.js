@@ -1,0 +1,209 @@
+// The opt-outs: numbers that want no messages, without an end; one of them in the drawer.
+import { BOOK, Failure, get, isAborted } from "./api.js";
+import { h, set } from "./dom.js";
+import { Drawer } from "./drawer.js";
+import { button, lesson } from "./form.js";
+import { count, counted, when } from "./format.js";
+import { newOptouts, openOptout } from "./optout.js";
+import { become, go, here, to } from "./route.js";
+import { may } from "./session.js";
+import { Table } from "./table.js";
+
+/** @typedef {import("./optout.js").Optout} Optout */
+
+/** How long one may pause between two digits. */
+const TYPING_MS = 250;
+/** Digits of the shortest number. */
+const DIGITS_MIN = 7;
+
+/** @returns {import("./main.js").Screen} */
+export function open() {
+  const total = new Total();
+  const search = new Search();
+  const table = optoutTable(search);
+  const drawer = new Drawer({
+    closed: () => {
+      go(to("optouts", "", here().query));
+      table.focus();
+    },
+  });
+  const changed = () => {
+    void table.refresh().then(() => total.look(table.count));
+    dispatchEvent(new CustomEvent("countschanged"));
+  };
+  const create = () => go(to("optouts", "new", here().query));
+  const needs = !may("create:Optouts") && "create:Optouts";
+  const acts = h("div.acts", null, button("Opt numbers out", create, { class: "first", needs, "aria-keyshortcuts": "n" }));
+  const main = h("section.page", null, h("div.top", null, h("h1", null, "Opt-outs"), total.element, acts), search.element, table.element);
+  let query = "none yet";
+
+  return {
+    main,
+    drawer,
+    keys: {
+      "/": () => search.input.focus(),
+      n: () => needs || create(),
+      j: () => table.focus(),
+      ArrowDown: () => table.focus(),
+    },
+    update({ id, query: asked }) {
+      if (String(asked) !== query) {
+        query = String(asked);
+        search.show(asked);
+        void table.restart().then(() => total.look(table.count));
+      }
+      table.openIs(id);
+      if (!id) return drawer.isOpen ? drawer.hide() : undefined;
+      if (id === drawer.id) return undefined;
+      if (id === "new") return void drawer.show("new", async () => newOptouts({ changed }));
+      const again = () => drawer.show(id, (signal) => openOptout(id, { signal, changed, again, drawer }), { keepFocus: true });
+      return void drawer.show(id, (signal) => openOptout(id, { signal, changed, again, drawer }));
+    },
+    again() {
+      void table.restart().then(() => total.look(table.count));
+    },
+    close() {
+      search.close();
+      table.close();
+    },
+  };
+}
+
+/** @param {Search} search @returns {Table<Optout>} */
+function optoutTable(search) {
+  const table = /** @type {Table<Optout>} */ (
+    new Table({
+      label: "Opt-outs",
+      columns: [
+        { name: "Number", class: "digits", show: (optout) => optout.msisdn },
+        { name: "Since", class: "muted", show: (optout) => rowTime(optout.created_on) },
+      ],
+      id: (optout) => optout.msisdn,
+      load: (cursor, limit, signal) => page(search, cursor, limit, signal),
+      open: (optout) => go(to("optouts", optout.msisdn, here().query)),
+      empty: () => (search.isWrong ? h("div") : nothing()),
+    })
+  );
+  table.element.style.setProperty("--columns", "minmax(160px, 1fr) minmax(120px, 1fr)");
+  table.element.style.setProperty("--columns-narrow", "minmax(160px, 1fr) minmax(120px, 1fr)");
+  table.element.style.setProperty("--columns-phone", "minmax(0, 1fr) 104px");
+  return table;
+}
+
+/**
+ * What is no number is said at the field, and finds nothing.
+ *
+ * @param {Search} search
+ * @param {string} cursor
+ * @param {number} limit
+ * @param {AbortSignal} signal
+ * @returns {Promise<{ records: Optout[], next: string | null }>}
+ */
+async function page(search, cursor, limit, signal) {
+  const asked = new URLSearchParams({ cursor, limit: String(limit) });
+  const number = here().query.get("msisdn");
+  if (number) asked.set("msisdn", number);
+  try {
+    const answer = await get(`addressbook/optouts?${asked}`, { signal });
+    search.wrong("");
+    return answer;
+  } catch (error) {
+    if (!(error instanceof Failure && error.status === 400 && number)) throw error;
+    search.wrong(error.message);
+    return { records: [], next: null };
+  }
+}
+
+/** How many there are. */
+class Total {
+  constructor() {
+    this.element = h("p.count", { role: "status" });
+    this.coming = new AbortController();
+  }
+
+  /** @param {number} found what the number asked for has found */
+  async look(found) {
+    this.coming.abort();
+    this.coming = new AbortController();
+    try {
+      const { total } = await get("addressbook/optouts?limit=1", { signal: this.coming.signal });
+      this.element.textContent = here().query.has("msisdn") ? `${count(found)} of ${count(total)}` : counted(total, "number");
+    } catch (error) {
+      if (!isAborted(error)) this.element.textContent = "";
+    }
+  }
+}
+
+/** The line in which one searches for a whole number. */
+class Search {
+  constructor() {
+    this.error = h("p.error", { id: "optout-search", role: "status", hidden: true });
+    this.input = h("input", { type: "search", inputmode: "tel", "aria-label": "Search for a whole number", "aria-describedby": "optout-search", placeholder: "Whole number", spellcheck: "false", autocomplete: "off", enterkeyhint: "search" });
+    this.element = h("div.search", null, h("div.find", null, this.input, h("kbd", { "aria-hidden": "true" }, "/")), this.error);
+    this.input.addEventListener("input", () => {
+      clearTimeout(this.typing);
+      this.wrong("");
+      const digits = this.input.value.replace(/\D/g, "").length;
+      // What cannot be a whole number yet waits for Enter.
+      if (!this.input.value.trim() || digits >= DIGITS_MIN) this.typing = setTimeout(() => this.typed(), TYPING_MS);
+    });
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" && event.key !== "Enter") return;
+      event.preventDefault();
+      if (event.key === "Escape" && !this.input.value) return this.input.blur();
+      if (event.key === "Escape") this.input.value = "";
+      clearTimeout(this.typing);
+      this.typed();
+    });
+  }
+
+  typed() {
+    const { query, id } = here();
+    const text = this.input.value.trim();
+    if (text) query.set("msisdn", text);
+    else query.delete("msisdn");
+    become(to("optouts", id, query));
+  }
+
+  /** Shows what the address asks for. @param {URLSearchParams} query */
+  show(query) {
+    if (document.activeElement !== this.input) this.input.value = query.get("msisdn") ?? "";
+    if (!query.has("msisdn")) this.wrong("");
+  }
+
+  get isWrong() {
+    return !this.error.hidden;
+  }
+
+  /** @param {string} message */
+  wrong(message) {
+    this.error.textContent = message;
+    this.error.hidden = !message;
+    set(this.input, "aria-invalid", message ? "true" : null);
+  }
+
+  close() {
+    clearTimeout(this.typing);
+  }
+}
+
+/** A row's time; the row has the focus. @param {string} moment */
+function rowTime(moment) {
+  const time = when(moment);
+  time.removeAttribute("tabindex");
+  return time;
+}
+
+function nothing() {
+  const { query, id } = here();
+  if (query.has("msisdn")) {
+    const text = "Opt-outs are found by their whole number alone; how it is spaced does not matter.";
+    return lesson({ title: "Not among the opt-outs", text: [text], action: button("Show all opt-outs", () => go(to("optouts", id))) });
+  }
+  return lesson({
+    title: "Nobody has opted out",
+    text: ["An opt-out is a number that wants no messages. It belongs to the number: senders leave it out, whichever contact has it now or later."],
+    action: may("create:Optouts") ? button("Opt the first number out", () => go(to("optouts", "new")), { class: "first" }) : null,
+    example: `curl -H "Authorization: Bearer $KEY" ${BOOK.href}addressbook/optouts \\\n  --json '{"msisdn": "4479000000001"}'`,
+  });
+}
