@@ -41,8 +41,13 @@ pub(crate) fn embed() -> Result<(), String> {
             _ => read(name)?,
         };
         let mut compressed = Vec::new();
-        zopfli::compress(Options::default(), Format::Gzip, text.as_bytes(), &mut compressed)
-            .map_err(|error| format!("{name}: {error}"))?;
+        zopfli::compress(
+            Options::default(),
+            Format::Gzip,
+            text.as_bytes(),
+            &mut compressed,
+        )
+        .map_err(|error| format!("{name}: {error}"))?;
         let into = format!("{out}/{name}.gz");
         write(&into, &compressed)?;
         let mut tag = String::new();
@@ -74,7 +79,10 @@ fn join_module(
     within: &mut Vec<String>,
 ) -> Result<(), String> {
     if within.iter().any(|outer| outer == module) {
-        return Err(format!("{module}.js imports itself, by {}", within.join(", ")));
+        return Err(format!(
+            "{module}.js imports itself, by {}",
+            within.join(", ")
+        ));
     }
     if !done.insert(module.to_owned()) {
         return Ok(());
@@ -107,7 +115,10 @@ fn join_module(
         return Ok(());
     }
     let exported = exported.join(", ");
-    let _ = writeln!(joined, "const ${module} = (() => {{\n{body}return {{ {exported} }};\n}})();");
+    let _ = writeln!(
+        joined,
+        "const ${module} = (() => {{\n{body}return {{ {exported} }};\n}})();"
+    );
     Ok(())
 }
 
@@ -115,7 +126,9 @@ fn join_module(
 fn import(rest: &str) -> Option<(String, &str)> {
     let (names, from) = rest.split_once(" from \"./")?;
     let from = from.strip_suffix(".js\";")?;
-    let names = names.strip_prefix("* as ").map_or_else(|| names.replace(" as ", ": "), str::to_owned);
+    let names = names
+        .strip_prefix("* as ")
+        .map_or_else(|| names.replace(" as ", ": "), str::to_owned);
     Some((names, from))
 }
 
@@ -125,7 +138,9 @@ fn exported_name(rest: &str) -> Option<String> {
     let rest = ["function ", "class ", "const "]
         .iter()
         .find_map(|kind| rest.strip_prefix(kind))?;
-    let name = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+    let name = rest
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .next()?;
     (!name.is_empty()).then(|| name.to_owned())
 }
 
@@ -168,7 +183,9 @@ fn without_types(line: &str) -> String {
 fn join_styles(name: &str) -> Result<String, String> {
     let mut joined = String::new();
     for line in read(name)?.lines().map(str::trim) {
-        let imported = line.strip_prefix("@import \"").and_then(|rest| rest.strip_suffix("\";"));
+        let imported = line
+            .strip_prefix("@import \"")
+            .and_then(|rest| rest.strip_suffix("\";"));
         match imported {
             Some(imported) => joined.push_str(&join_styles(imported)?),
             None if line.is_empty() || (line.starts_with("/*") && line.ends_with("*/")) => {}

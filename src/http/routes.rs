@@ -90,6 +90,7 @@ routes! {
 
     GET    "/auth/test"                          AnyKey         keys::test;
     POST   "/auth/test"                          AnyKey         keys::test;
+    GET    "/auth/session"                       NoKey          sessions::current;
     POST   "/auth/session"                       AnyKey         sessions::open;
     DELETE "/auth/session"                       AnyKey         sessions::end;
     POST   "/auth/session/code"                  NoKey          sessions::open_by_code;

@@ -5,7 +5,7 @@ use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use super::gate::auth::{Allowed, AnyKey, by_code};
+use super::gate::auth::{Allowed, AnyKey, by_code, by_session};
 use super::gate::{own_page, sessions};
 use super::keys::OwnKeyRecord;
 use super::wire::body::StrangersBody;
@@ -44,6 +44,15 @@ pub(super) async fn open_by_code(
     let code = decode_string(code).and_then(|code| Code::parse(&code.ok()?));
     let allowed = by_code(&request, code.as_ref()).await?;
     opened(&allowed, &request).await
+}
+
+/// Tells a page who is signed in, without a failure where nobody is.
+pub(super) async fn current(request: HttpRequest) -> Answer {
+    let Some(allowed) = by_session(&request).await? else {
+        return Ok(envelope::one(None::<OwnKeyRecord<'_>>));
+    };
+    let key = allowed.snapshot()?.own_key(allowed.grant()).await?;
+    Ok(envelope::one(Some(OwnKeyRecord::of(&key))))
 }
 
 /// Ends the session that is presented.

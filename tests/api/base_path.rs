@@ -12,7 +12,7 @@ fn every_call_is_served_under_the_base_path_and_nowhere_else() {
     for call in addressbook::http::CALLS {
         let file = match call.path.starts_with("/docs") {
             true => "page.css",
-            false => "base.css",
+            false => "main.css",
         };
         let path = call.path.replace("{file}", file);
         let path = path.replace(['{', '}'], "");

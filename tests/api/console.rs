@@ -1,4 +1,5 @@
-//! The web console's files: as they stand in the repository, from this server alone.
+//! The web console's files: all that the repository has, joined and small, from this server
+//! alone.
 
 use std::io::Read;
 
@@ -7,17 +8,20 @@ use flate2::read::GzDecoder;
 use crate::harness::{Server, agent};
 
 /// What the compressed files may take together.
-const BYTES_MAX: usize = 60 * 1024;
+const BYTES_MAX: usize = 60_000;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// The files of the repository: name and bytes.
-fn files() -> Vec<(String, Vec<u8>)> {
+/// What a browser asks for.
+const SERVED: [&str; 5] = ["icon.svg", "index.html", "main.css", "main.js", "theme.js"];
+
+/// The files of the repository: name and text.
+fn files() -> Vec<(String, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/console");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        (name, std::fs::read(entry.path()).unwrap())
+        (name, std::fs::read_to_string(entry.path()).unwrap())
     });
     files.collect()
 }
@@ -47,29 +51,42 @@ fn inflated(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_file_is_served_as_it_stands_and_all_together_are_small() {
+fn a_browser_gets_all_that_the_folder_has_in_a_few_small_files() {
     let server = Server::start();
-    let mut total = 0;
+    let sent = SERVED.map(|name| bytes(&server, &format!("/console/{name}")));
+    assert!(bytes(&server, "/console/") == sent[1]);
+    let total: usize = sent.iter().map(Vec::len).sum();
+    assert!((1..BYTES_MAX).contains(&total), "{total} bytes");
+    let [_, page, styles, script, theme] = sent.map(|sent| inflated(&sent));
+    let [page, styles, script, theme] =
+        [page, styles, script, theme].map(|sent| String::from_utf8(sent).unwrap());
     for (name, stored) in files() {
-        let sent = bytes(&server, &format!("/console/{name}"));
-        assert!(inflated(&sent) == stored, "{name}");
-        total += sent.len();
-        if name == "index.html" {
-            assert!(bytes(&server, "/console/") == sent);
+        match name.rsplit_once('.').unwrap() {
+            ("index", "html") => assert_eq!(page, stored),
+            ("theme", "js") => assert!(!theme.is_empty()),
+            ("main", _) | (_, "svg") => {}
+            (module, "js") => assert!(script.contains(&format!("const ${module} = ")), "{name}"),
+            (_, "css") => {
+                let last = stored.lines().rfind(|line| line.ends_with('}')).unwrap();
+                assert!(styles.contains(last.trim()), "{name}");
+            }
+            other => panic!("{other:?}"),
         }
     }
-    assert!((1..BYTES_MAX).contains(&total), "{total} bytes");
+    // What is for readers stays in the repository.
+    for comment in ["/**", "* @", "\n//"] {
+        assert!(!script.contains(comment), "{comment}");
+    }
 }
 
 #[test]
 fn a_file_has_its_headers_and_they_say_what_the_page_may() {
     let server = Server::start();
-    let paths = files().into_iter().map(|(name, _)| name);
-    for name in paths.chain([String::new()]) {
+    for name in SERVED.into_iter().chain([""]) {
         let path = format!("/console/{name}");
         let head = server.call("HEAD", &path).send();
         assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
-        let of_name = if name.is_empty() { "index.html" } else { &name };
+        let of_name = if name.is_empty() { "index.html" } else { name };
         for (header, value) in [
             ("content-type", media_type(of_name)),
             ("content-encoding", "gzip"),
@@ -100,7 +117,7 @@ fn a_file_that_has_not_changed_is_not_sent_again() {
     let digits = etag.trim_matches('"');
     assert_eq!((etag.len(), digits.len()), (34, 32), "{etag}");
     assert!(digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-    let others = server.call("HEAD", "/console/base.css").send();
+    let others = server.call("HEAD", "/console/theme.js").send();
     assert_ne!(others.header("etag"), etag);
     for named in [etag.clone(), format!("\"0\", W/{etag}"), "*".to_owned()] {
         let call = server.call("GET", "/console/main.js");
@@ -133,7 +150,15 @@ fn the_path_without_its_slash_leads_to_it_behind_any_prefix() {
 #[test]
 fn an_unknown_file_is_not_found() {
     let server = Server::start();
-    for name in ["nothing.js", "..", "%2e%2e", "%ff", "index.html.gz", "a/b"] {
+    for name in [
+        "nothing.js",
+        "..",
+        "%2e%2e",
+        "%ff",
+        "index.html.gz",
+        "a/b",
+        "api.js",
+    ] {
         let reply = server.call("GET", &format!("/console/{name}")).send();
         assert_eq!(
             (reply.status, reply.message().as_str()),
@@ -148,10 +173,10 @@ fn an_unknown_file_is_not_found() {
 fn no_file_names_another_host() {
     // It is no address: it names what the elements are.
     const SVG_NAMESPACE: &str = "http://www.w3.org/2000/svg";
-    for (name, bytes) in files() {
-        let text = String::from_utf8(bytes).unwrap().to_lowercase();
+    for (name, text) in files() {
+        let text = text.to_lowercase();
         let text = text.replace(SVG_NAMESPACE, "");
-        for other in ["http:", "https:", "ws:", "wss:", "data:text", "javascript:"] {
+        for other in ["http:", "https:", "ws://", "wss://", "data:text", "javascript:"] {
             assert!(!text.contains(other), "{name}: {other}");
         }
     }

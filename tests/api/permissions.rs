@@ -72,6 +72,7 @@ fn the_table_of_calls_is_the_contract() {
     POST /addressbook/groups/{id}/members update:Groups
     GET /auth/test any key
     POST /auth/test any key
+    GET /auth/session no key
     POST /auth/session any key
     DELETE /auth/session any key
     POST /auth/session/code no key

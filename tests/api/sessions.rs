@@ -328,3 +328,43 @@ fn two_servers_of_one_book_would_know_the_same_sessions() {
     let refused = server.call("POST", PATH).key(&expired).send();
     assert_eq!(refused.status, 401);
 }
+
+#[test]
+fn a_page_is_told_who_is_signed_in_without_a_failure() {
+    let server = Server::start();
+    let key = server.key(&["read:Contacts"]);
+    let nobody = json!({"success": true, "record": null});
+    let cookie = session(&server, &key);
+    let ask = |cookie: &str| by_cookie(&server, "GET", PATH, cookie).send();
+    let record = ask(&cookie).json()["record"].clone();
+    assert_eq!(record["id"], id_of(&key));
+    assert_eq!(record["permissions"], json!(["read:Contacts"]));
+    // By its cookie alone, from this server's own pages alone.
+    assert_eq!(server.call("GET", PATH).send().json(), nobody);
+    assert_eq!(server.call("GET", PATH).key(&key).send().json(), nobody);
+    let elsewhere = server.call("GET", PATH).header("Cookie", &cookie);
+    let elsewhere = elsewhere.header("Sec-Fetch-Site", "cross-site").send();
+    assert_eq!(
+        told(&elsewhere),
+        (403, "Request comes from another site".to_owned())
+    );
+    let unknown = format!("{NAME}={}", "0".repeat(43));
+    for gone in [unknown.as_str(), "addressbook_session=x"] {
+        let reply = ask(gone);
+        assert_eq!(
+            (reply.status, reply.json()),
+            (200, nobody.clone()),
+            "{gone}"
+        );
+    }
+    let revoked = crate::harness::run(&[
+        "key",
+        "revoke",
+        id_of(&key),
+        "--database",
+        server.database.to_str().unwrap(),
+        "--force",
+    ]);
+    assert!(revoked.status.success());
+    assert_eq!(ask(&cookie).json(), nobody);
+}

@@ -70,6 +70,11 @@ fn keyword_wrong(document: &Value, keyword: &str, rule: &Value, value: &Value) -
             Value::Array(types) => types.iter().any(|one| has_type(one, value)),
             one => has_type(one, value),
         },
+        "oneOf" => {
+            let shapes = rule.as_array().unwrap().iter();
+            let fitting = shapes.filter(|shape| wrong(document, shape, value).is_none());
+            fitting.count() == 1
+        }
         "enum" => rule.as_array().unwrap().contains(value) || value.is_null(),
         "required" => {
             let mut names = rule.as_array().unwrap().iter();

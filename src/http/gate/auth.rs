@@ -91,6 +91,25 @@ pub(crate) async fn by_code(
     Allowed::of(&admitted, state)
 }
 
+/// Lets a request to a call that needs no key in by its session; none where it names none
+/// that still holds.
+///
+/// # Errors
+/// Those of a request that needs the key, but for those that say that nobody is signed in.
+pub(crate) async fn by_session(request: &HttpRequest) -> Result<Option<Allowed<AnyKey>>, Error> {
+    if request.headers().contains_key(AUTHORIZATION) {
+        return Ok(None);
+    }
+    match is_allowed::<AnyKey>(request).await {
+        Ok(true) => {}
+        Ok(false) | Err(Error::KeyInvalid | Error::SessionEnded) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let admitted = request.extensions().get::<Rc<Admitted>>().cloned();
+    let admitted = admitted.ok_or(Error::Internal)?;
+    Allowed::of(&admitted, State::of(request)?).map(Some)
+}
+
 /// Whether a request to a call that needs no key has one, or a session, that may do what
 /// `N` names; none where it has neither.
 ///

@@ -4,10 +4,27 @@ use serde_json::{Value, json};
 
 use super::described::{Described, Tag};
 use super::keys::own_key;
-use super::shapes::{Record, Shape, text, time};
+use super::shapes::{Record, Shape, named_or_null, text, time};
 use crate::error::Error;
 use crate::http::sessions::CODE_BODY_BYTES_MAX;
 use crate::invalid::Invalid;
+
+pub(crate) fn current() -> Described {
+    let answer = Record::succeeded().with("record", named_or_null("OwnKey"));
+    Described::new("currentSession", Tag::Keys, "Tells who is signed in")
+        .note("By the session's cookie alone; `null` where it names none that still holds.")
+        .answers(answer, &json!({"success": true, "record": null}))
+        .refuses([
+            Error::OtherSite,
+            Error::AddressNotAllowed,
+            Error::TooManyFailures { wait_s: 1 },
+            Error::TooFast {
+                per_second: 50,
+                wait_s: 1,
+            },
+            Error::StorageUnreadable,
+        ])
+}
 
 pub(crate) fn open() -> Described {
     opened("openSession", "Signs a browser in, for 12 hours").note(

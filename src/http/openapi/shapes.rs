@@ -3,7 +3,7 @@
 use serde_json::Value;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, SchemaFormat, SchemaType};
 use utoipa::openapi::{
-    AllOfBuilder, Content, ContentBuilder, ObjectBuilder, Ref, RefOr, Schema, Type,
+    AllOfBuilder, Content, ContentBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, Type,
 };
 
 /// What a value looks like: written here, or named in the document's components.
@@ -60,6 +60,12 @@ fn some(text: &str) -> Option<&str> {
 /// The same, or `null`.
 pub(super) fn or_null(shape: ObjectBuilder, of: Type) -> ObjectBuilder {
     shape.schema_type(SchemaType::Array(vec![of, Type::Null]))
+}
+
+/// The shape that has this name in the components, or `null`.
+pub(super) fn named_or_null(name: &str) -> Shape {
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    OneOfBuilder::new().item(named(name)).item(null).into()
 }
 
 /// An array.
