@@ -99,8 +99,12 @@ impl Database {
             Beside::Wal(_) => keep_broken_wal(path)?,
         };
         let connection = open(path).map_err(|error| OpenError::storage(path, error))?;
-        let version = recognise(&connection, path)?;
-        wal_mark::check(&connection, path, &beside)?;
+        let recognised = recognise(&connection, path);
+        // Of a mixture, not even the schema need be readable.
+        if let Ok(_) | Err(OpenError::Storage { .. }) = recognised {
+            wal_mark::check(&connection, path, &beside)?;
+        }
+        let version = recognised?;
         schema::check(&connection, path, version)?;
         configure_writer(&connection).map_err(|error| OpenError::storage(path, error))?;
         if broken_wals > 0 {

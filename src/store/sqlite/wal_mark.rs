@@ -8,8 +8,9 @@ use std::fs;
 use std::path::Path;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
+use super::failure;
 use super::transaction::Transaction;
 use crate::files;
 use crate::store::OpenError;
@@ -23,6 +24,15 @@ const AGAIN: &str = "UPDATE wal_marks SET base = base";
 const CHECK: &str = "PRAGMA integrity_check(1)";
 /// Bytes of a WAL's own header (<https://sqlite.org/fileformat2.html#the_write_ahead_log>).
 const WAL_HEADER_BYTES: u64 = 32;
+/// Why a file was not read, whatever is in it.
+const NOT_READ: [i32; 4] = [
+    ffi::SQLITE_BUSY,
+    ffi::SQLITE_IOERR,
+    ffi::SQLITE_CANTOPEN,
+    ffi::SQLITE_NOMEM,
+];
+/// The bits of a result code that tell its kind.
+const PRIMARY: i32 = 0xff;
 /// What of a path may stand in a URI as it is.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
@@ -73,7 +83,14 @@ pub(super) fn check(
     let belongs = match of_file {
         Some(of_file) => {
             let both = connection.query_row(READ, [], |row| Ok([row.get(0)?, row.get(1)?]));
-            both.is_ok_and(|marks: [i64; 2]| marks.contains(of_file))
+            match both {
+                Ok(marks) => marks.contains(of_file),
+                // That says nothing of what they hold.
+                Err(error) if NOT_READ.contains(&(failure::code(&error) & PRIMARY)) => {
+                    return Err(failed(error));
+                }
+                Err(_) => false,
+            }
         }
         None => {
             connection
