@@ -1,12 +1,16 @@
-//! Many contacts in one request: how they are stored, and what came of each.
+//! Many contacts in one request: how they are stored or deleted, and what came of each.
 
 use serde_json::value::RawValue;
 
 use crate::change::Outcome;
-use crate::contact::ContactId;
+use crate::contact::{Alias, ContactId};
 use crate::error::Error;
 use crate::invalid::Invalid;
 use crate::meta::Meta;
+use crate::selection::Filter;
+
+/// Contacts that one filter deletes.
+pub const MATCHING_MAX: u64 = 100_000;
 
 /// Whether a contact that is there already is an error or a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,3 +93,25 @@ pub struct Stored {
 
 /// What came of one contact.
 pub type ItemOutcome = Result<Stored, Error>;
+
+/// A contact that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// Which it was.
+    pub id: ContactId,
+    /// What it was called; nothing of a damaged one.
+    pub alias: Option<Alias>,
+}
+
+/// What came of one contact that was to be deleted.
+pub type DeleteOutcome = Result<Deleted, Error>;
+
+/// Contacts that are to be deleted together: all that the filters match, if they are
+/// as many as expected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matching {
+    /// All of these hold; at least one.
+    pub filters: Vec<Filter>,
+    /// How many there are, at most [`MATCHING_MAX`].
+    pub expect: u64,
+}

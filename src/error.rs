@@ -79,6 +79,9 @@ pub enum Error {
     /// Several contacts share a number that was to name one.
     #[error("{0} contacts have this number, nothing was deleted, delete by id")]
     NumberShared(u64),
+    /// A filter matches another number of contacts than whoever deletes by it expects.
+    #[error("{0} contacts match the filter, nothing was deleted")]
+    OtherCount(u64),
     /// `If-Match` or `If-None-Match` does not hold.
     #[error("The contact is not in the state that the request names")]
     ConditionFailed,
@@ -195,6 +198,7 @@ impl Error {
             | Self::GroupNameTaken
             | Self::GroupsTooMany
             | Self::NumberShared(..)
+            | Self::OtherCount(..)
             | Self::ConditionFailed
             | Self::IdempotencyMismatch
             | Self::ResponsesFull

@@ -37,6 +37,19 @@ pub enum Invalid {
     #[error("Nothing was stored, contacts with errors: {0}")]
     BulkRefused(usize),
 
+    #[error("One of ids, aliases and filter is required, and no more")]
+    DeleteOneOf,
+    #[error("Ids must be an array of 1 to 10000 strings")]
+    DeleteIds,
+    #[error("Aliases must be an array of 1 to 10000 strings")]
+    DeleteAliases,
+    #[error("Filter must be an object of one or more strings")]
+    DeleteFilter,
+    #[error("Expect must be a whole number from 0 to 100000")]
+    DeleteExpect,
+    #[error("Expect goes with filter alone")]
+    DeleteExpectAlone,
+
     #[error("Line {0}: {1}")]
     FileLine(u64, Box<Invalid>),
     #[error("The file has no rows")]
@@ -282,6 +295,12 @@ impl Invalid {
             | Self::ContactNotObject
             | Self::AliasOfAnother(..)
             | Self::BulkRefused(..)
+            | Self::DeleteOneOf
+            | Self::DeleteIds
+            | Self::DeleteAliases
+            | Self::DeleteFilter
+            | Self::DeleteExpect
+            | Self::DeleteExpectAlone
             | Self::FileLine(..)
             | Self::FileNoRows
             | Self::ColumnsMissing { .. }

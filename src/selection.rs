@@ -87,6 +87,22 @@ pub struct Selection {
     pub with_meta: bool,
 }
 
+impl Selection {
+    /// Every contact that all of `filters` match, for what is no list.
+    pub fn every(filters: Vec<Filter>) -> Self {
+        Self {
+            filters,
+            sort: Sort {
+                field: SortField::CreatedOn,
+                descending: false,
+            },
+            page: Page::After(None),
+            limit: u32::MAX,
+            with_meta: false,
+        }
+    }
+}
+
 /// What else there is to say of a list.
 #[derive(Debug)]
 pub struct Listed<P = Position> {

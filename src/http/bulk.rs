@@ -117,7 +117,8 @@ fn parse_contacts(body: &BulkBody, mode: BulkMode) -> Result<Vec<SentContact>, I
     Ok(contacts.collect())
 }
 
-fn flag(value: Option<&RawValue>) -> Option<bool> {
+/// A field that is `true` or `false`; without it, false.
+pub(super) fn flag(value: Option<&RawValue>) -> Option<bool> {
     match value.map(RawValue::get) {
         None | Some("null" | "false") => Some(false),
         Some("true") => Some(true),

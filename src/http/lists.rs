@@ -10,7 +10,9 @@ use super::wire::many;
 use super::wire::query::Query;
 use super::wire::record::write_next_contact;
 use crate::error::Error;
+use crate::key::Grant;
 use crate::selection::{Filter, Listed, Page, Selection};
+use crate::store::Snapshot;
 
 pub(super) async fn list(
     allowed: Allowed<ReadContacts>,
@@ -19,16 +21,28 @@ pub(super) async fn list(
     let selection = Query::parse(request.query_string())?.into_selection()?;
     let begun = allowed.count_from(many::begin(selection.limit));
     let snapshot = allowed.snapshot()?;
-    for key in selection.filters.iter().filter_map(Filter::names) {
-        // What today's rules refuse may be stored since older ones.
-        if key.check_new().is_err() {
-            let found = snapshot.contact(allowed.grant(), &key).await;
-            found.map_err(|error| or_unreadable(error, &key))?;
-        }
-    }
+    check_named(&snapshot, allowed.grant(), &selection.filters).await?;
     let listed = snapshot.contacts(allowed.grant(), &selection, begun, write_next_contact);
     let (json, listed) = listed.await?;
     Ok(answer(json, &listed, &selection)?)
+}
+
+/// Checks what filters name by today's rules, unless it is stored since older ones.
+///
+/// # Errors
+/// `Invalid`; those of every read.
+pub(super) async fn check_named(
+    snapshot: &Snapshot,
+    grant: Grant,
+    filters: &[Filter],
+) -> Result<(), Error> {
+    for key in filters.iter().filter_map(Filter::names) {
+        if key.check_new().is_err() {
+            let found = snapshot.contact(grant, &key).await;
+            found.map_err(|error| or_unreadable(error, &key))?;
+        }
+    }
+    Ok(())
 }
 
 /// The part of a list that was asked for: with its total, or with the next cursor.

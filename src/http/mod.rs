@@ -5,6 +5,7 @@
 mod audit;
 mod backups;
 mod bulk;
+mod bulk_delete;
 pub(crate) mod call;
 mod console;
 mod contacts;

@@ -21,8 +21,8 @@ use super::gate::observe;
 use super::openapi::{self, Describe, Described};
 use super::wire::envelope::Refusal;
 use super::{
-    audit, backups, bulk, console, contacts, docs, groups, keys, lists, members, ops, optouts,
-    resolve, sessions, transfer,
+    audit, backups, bulk, bulk_delete, console, contacts, docs, groups, keys, lists, members, ops,
+    optouts, resolve, sessions, transfer,
 };
 use crate::base_path::BasePath;
 
@@ -64,6 +64,7 @@ routes! {
     POST   "/addressbook/contacts"               CreateContacts contacts::create;
     // With `upsert` these two need what PUT needs.
     POST   "/addressbook/contacts/bulk"          CreateContacts bulk::bulk;
+    POST   "/addressbook/contacts/bulk-delete"   DeleteContacts bulk_delete::delete;
     POST   "/addressbook/contacts/import"        CreateContacts transfer::import;
     GET    "/addressbook/contacts/export"        ReadContacts   transfer::export;
     POST   "/addressbook/contacts/resolve"       ReadContacts   resolve::resolve;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::Store;
-use crate::bulk::{BulkMode, BulkOrder, ItemOutcome};
-use crate::contact::{ContactView, Msisdn, NewContact};
+use crate::bulk::{BulkMode, BulkOrder, DeleteOutcome, ItemOutcome, Matching};
+use crate::contact::{ContactKey, ContactView, Msisdn, NewContact};
 use crate::error::Error;
 use crate::group::GroupId;
+use crate::idempotency::{Once, StoredResponse};
 use crate::key::Grant;
 use crate::membership::{MemberChange, MemberOutcome};
 use crate::optout::OptedOut;
@@ -61,6 +62,80 @@ impl Store {
             match self.store_batch(grant, order, contacts.clone()).await {
                 Err(Error::Busy) if begun.elapsed() < BUSY_WAIT_MAX => sleep(BUSY_POLL).await,
                 done => return done,
+            }
+        }
+    }
+
+    /// Deletes many contacts, each by itself; a dry run deletes none, but as if. What
+    /// came of each, in order.
+    ///
+    /// # Errors
+    /// Those of every write, where nothing was deleted.
+    pub async fn delete_contacts(
+        &self,
+        grant: Grant,
+        dry_run: bool,
+        keys: Vec<ContactKey>,
+    ) -> Result<Vec<DeleteOutcome>, Error> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let delete = async |some| match self {
+            Self::Sqlite(engine) => engine.delete_contacts(grant, dry_run, some).await,
+        };
+        match dry_run {
+            true => delete(keys).await,
+            false => in_transactions(keys, delete).await,
+        }
+    }
+
+    /// Deletes them in one transaction, once, as [`Store::create_contact_once`].
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch`; those of every write.
+    pub async fn delete_contacts_once(
+        &self,
+        grant: Grant,
+        once: Once,
+        keys: Vec<ContactKey>,
+        render: impl FnOnce(Result<Vec<DeleteOutcome>, Error>) -> StoredResponse + Send + 'static,
+    ) -> Result<(StoredResponse, bool), Error> {
+        match self {
+            Self::Sqlite(engine) => engine.delete_contacts_once(grant, once, keys, render).await,
+        }
+    }
+
+    /// Deletes all contacts that match, in one transaction, or none; a dry run only
+    /// counts them. How many.
+    ///
+    /// # Errors
+    /// `OtherCount`; those of every list and every write.
+    pub async fn delete_matching(
+        &self,
+        grant: Grant,
+        dry_run: bool,
+        matching: Matching,
+    ) -> Result<u64, Error> {
+        match self {
+            Self::Sqlite(engine) => engine.delete_matching(grant, dry_run, matching).await,
+        }
+    }
+
+    /// The same once, as [`Store::create_contact_once`].
+    ///
+    /// # Errors
+    /// `IdempotencyMismatch`; those of every list and every write.
+    pub async fn delete_matching_once(
+        &self,
+        grant: Grant,
+        once: Once,
+        matching: Matching,
+        render: impl FnOnce(Result<u64, Error>) -> StoredResponse + Send + 'static,
+    ) -> Result<(StoredResponse, bool), Error> {
+        match self {
+            Self::Sqlite(engine) => {
+                let deleting = engine.delete_matching_once(grant, once, matching, render);
+                deleting.await
             }
         }
     }

@@ -176,7 +176,14 @@ fn no_file_names_another_host() {
     for (name, text) in files() {
         let text = text.to_lowercase();
         let text = text.replace(SVG_NAMESPACE, "");
-        for other in ["http:", "https:", "ws://", "wss://", "data:text", "javascript:"] {
+        for other in [
+            "http:",
+            "https:",
+            "ws://",
+            "wss://",
+            "data:text",
+            "javascript:",
+        ] {
             assert!(!text.contains(other), "{name}: {other}");
         }
     }

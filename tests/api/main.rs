@@ -11,6 +11,8 @@ mod base_path;
 mod body;
 mod book;
 mod bulk;
+mod bulk_delete;
+mod bulk_delete_filter;
 mod bulk_model;
 mod bulk_modes;
 mod concurrency;

@@ -158,6 +158,17 @@ fn what_is_answered_about_contacts_is_what_the_document_says() {
             "",
         ));
     }
+    let bulk_delete = "/addressbook/contacts/bulk-delete";
+    for (name, body) in [
+        ("a", r#"{"aliases":["jim","nobody"]}"#),
+        ("b", r#"{"ids":["nobody"],"dryRun":true}"#),
+        ("c", r#"{"filter":{"alias":"nobody"},"expect":0}"#),
+        ("d", r#"{"filter":{"alias":"nobody"},"expect":1}"#),
+        ("d", r#"{"filter":{"alias":"nobody"},"expect":1}"#),
+        ("e", r#"{"filter":{"colour":"red"},"expect":1}"#),
+    ] {
+        step(("POST", bulk_delete, "", ("Idempotency-Key", name), body));
+    }
     assert_eq!(step(("DELETE", one, &id, NO_HEADER, "")).status, 200);
     assert_eq!(step(("DELETE", one, &id, NO_HEADER, "")).status, 404);
 }

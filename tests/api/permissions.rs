@@ -49,6 +49,7 @@ fn the_table_of_calls_is_the_contract() {
     GET /addressbook/contacts read:Contacts
     POST /addressbook/contacts create:Contacts
     POST /addressbook/contacts/bulk create:Contacts
+    POST /addressbook/contacts/bulk-delete delete:Contacts
     POST /addressbook/contacts/import create:Contacts
     GET /addressbook/contacts/export read:Contacts
     POST /addressbook/contacts/resolve read:Contacts

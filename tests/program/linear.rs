@@ -32,6 +32,7 @@ const CREATE: Request = Request::Json("POST", "/contacts");
 const BULK: Request = Request::Json("POST", "/contacts/bulk");
 const RESOLVE: Request = Request::Json("POST", "/addressbook/contacts/resolve");
 const OPTOUTS: Request = Request::Json("POST", "/addressbook/optouts/bulk");
+const BULK_DELETE: Request = Request::Json("POST", "/contacts/bulk-delete");
 const KEYS: Request = Request::Json("POST", "/auth/keys");
 const CSV: Request = Request::File("text/csv");
 const NDJSON: Request = Request::File("application/x-ndjson");
@@ -68,7 +69,7 @@ fn numbered(bytes: usize, piece: fn(usize) -> String) -> String {
     text
 }
 
-const SHAPES: [Shape; 48] = [
+const SHAPES: [Shape; 50] = [
     ("parameters", Request::Query, HEAD, |n| repeat("a=1&", n)),
     ("ampersands", Request::Query, HEAD, |n| repeat("&", n)),
     ("escapes in a query", Request::Query, HEAD, |n| {
@@ -179,6 +180,13 @@ const SHAPES: [Shape; 48] = [
     }),
     ("recipients", RESOLVE, LARGE / 16, |n| {
         format!("{{\"recipients\":[{}1]}}", repeat("1,", n))
+    }),
+    ("ids", BULK_DELETE, LARGE / 16, |n| {
+        format!("{{\"ids\":[{}\"\"]}}", repeat("\"\",", n))
+    }),
+    ("members of a filter", BULK_DELETE, BODY, |n| {
+        let members = numbered(n, |number| format!("\"a{number}\":\"\","));
+        format!("{{\"filter\":{{{members}}},\"expect\":0}}")
     }),
     ("numbers", OPTOUTS, LARGE / 16, |n| {
         format!("{{\"msisdns\":[{}1]}}", repeat("1,", n))

@@ -150,7 +150,7 @@ fn the_readmes_first_contact_is_created_and_then_resolved() {
 #[test]
 fn every_curl_of_the_walk_is_answered_as_pasted() {
     let walk = curls(CALLS, "## A walk through them");
-    assert_eq!(walk.len(), 34);
+    assert_eq!(walk.len(), 36);
     let (server, key) = first_start();
     // It goes on where the README's first contact ends.
     for (command, _) in curls(README, "## Create the first contact") {

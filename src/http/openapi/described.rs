@@ -334,7 +334,7 @@ impl Described {
         };
         let mut failures = failures(&self.refusals, beside, is_keyed);
         let stored =
-            |failure: &&mut Failure| self.is_stored && [400, 412].contains(&failure.status);
+            |failure: &&mut Failure| self.is_stored && [400, 409, 412].contains(&failure.status);
         for failure in failures.iter_mut().filter(stored) {
             headers::add(&mut failure.response, REPLAYED);
         }

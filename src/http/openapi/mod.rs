@@ -5,6 +5,7 @@
 pub(crate) mod audit;
 pub(crate) mod backups;
 pub(crate) mod bulk;
+pub(crate) mod bulk_delete;
 pub(crate) mod console;
 pub(crate) mod contacts;
 pub(crate) mod docs;
@@ -196,6 +197,7 @@ fn components(names: &BTreeMap<String, u16>, shared: Shared) -> Components {
     let shapes = [
         contacts::shapes(),
         bulk::shapes(),
+        bulk_delete::shapes(),
         resolve::shapes(),
         transfer::shapes(),
         groups::shapes(),

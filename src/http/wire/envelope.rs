@@ -1,5 +1,4 @@
-//! The two bodies of every answer, and the one table from error to status and
-//! name.
+//! The two bodies of every answer, and the one table from error to status and name.
 
 use std::fmt;
 
@@ -170,6 +169,7 @@ impl Refusal {
                 | Error::SessionNotFound
                 | Error::KeyNotFound => (StatusCode::NOT_FOUND, "NotFoundError"),
                 Error::NumberShared(_)
+                | Error::OtherCount(_)
                 | Error::KeyRevoked
                 | Error::KeyNotActive
                 | Error::KeyRotated

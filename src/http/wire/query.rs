@@ -43,8 +43,17 @@ impl Query {
         percent_decode_str(query)
             .decode_utf8()
             .map_err(|_| Invalid::QueryNotText)?;
-        let parameters: Vec<(String, String)> =
-            serde_urlencoded::from_str(query).unwrap_or_default();
+        Self::of(serde_urlencoded::from_str(query).unwrap_or_default())
+    }
+
+    /// Takes parameters that stand elsewhere.
+    ///
+    /// # Errors
+    /// `ParametersTooMany`, `ParameterTwice`.
+    pub(crate) fn of(parameters: Vec<(String, String)>) -> Result<Self, Invalid> {
+        if parameters.len() > PARAMETERS_MAX {
+            return Err(Invalid::ParametersTooMany);
+        }
         for (position, (name, _)) in parameters.iter().enumerate() {
             if parameters[..position]
                 .iter()
@@ -178,6 +187,16 @@ impl Query {
             limit,
             with_meta,
         })
+    }
+
+    /// Takes what filters contacts; nothing else may be left.
+    ///
+    /// # Errors
+    /// The variant of [`Invalid`] for the first parameter that is wrong.
+    pub(crate) fn into_filters(mut self) -> Result<Vec<Filter>, Invalid> {
+        let filters = self.take_filters()?;
+        self.nothing_left()?;
+        Ok(filters)
     }
 
     /// Takes what selects a part of a group's members; nothing else may be left.

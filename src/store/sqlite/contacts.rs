@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::failure::{self, Failure};
 use super::transaction::{Counter, Transaction};
 use super::{Engine, Snapshot, checksum, idempotency, memberships};
+use crate::bulk::Deleted;
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
 use crate::contact::{Alias, Contact, ContactId, ContactKey, FullContact, Msisdn, NewContact};
 use crate::error::Error;
@@ -129,7 +130,7 @@ impl Engine {
     ) -> Result<(), Error> {
         self.writer
             .submit_always(grant, move |transaction| {
-                delete(transaction, &key, &condition)
+                delete(transaction, &key, &condition).map(drop)
             })
             .await
     }
@@ -230,7 +231,7 @@ pub(super) fn delete(
     transaction: &Transaction<'_>,
     key: &ContactKey,
     condition: &Condition,
-) -> Result<(), Failure> {
+) -> Result<Deleted, Failure> {
     if let ContactKey::Msisdn(msisdn) = key {
         let sharing: u64 = transaction
             .prepare_cached(COUNT_BY_MSISDN)?
@@ -239,19 +240,27 @@ pub(super) fn delete(
             return Err(Error::NumberShared(sharing).into());
         }
     }
-    let id = match (find(transaction, key), key) {
+    let deleted = match (find(transaction, key), key) {
         // So that a damaged one can be taken away.
         (Err(error), ContactKey::Id(id))
             if condition.is_none() && failure::is_of_damaged_row(&error) =>
         {
-            *id
+            let (id, alias) = (*id, None);
+            Deleted { id, alias }
         }
         (found, _) => {
             let old = found?.ok_or(Error::ContactNotFound)?;
             condition.check(Some(&old))?;
-            old.contact.id
+            let (id, alias) = (old.contact.id, Some(old.contact.alias));
+            Deleted { id, alias }
         }
     };
+    remove(transaction, deleted.id)?;
+    Ok(deleted)
+}
+
+/// Takes a contact that is there out of all groups and out of the book.
+pub(super) fn remove(transaction: &Transaction<'_>, id: ContactId) -> Result<(), Failure> {
     memberships::remove_from_all(transaction, id)?;
     transaction
         .prepare_cached(DELETE)?

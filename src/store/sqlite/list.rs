@@ -67,7 +67,7 @@ fn is_short(selection: &Selection) -> bool {
 
 /// Whether it may look at every contact, or at very many: such lists never keep
 /// those waiting that an index answers.
-fn is_scan(selection: &Selection) -> bool {
+pub(super) fn is_scan(selection: &Selection) -> bool {
     let is_far = match &selection.page {
         Page::Offset(skipped) => *skipped > SKIPPED_FAR,
         Page::After(_) => false,

@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod batch;
 mod bulk;
+mod bulk_delete;
 mod check;
 mod checkpointer;
 mod checksum;

@@ -21,7 +21,7 @@ use super::job::{Job, Load, Message, Queued, Task};
 use super::room::{self, Room};
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
-use super::{Database, keys, wal_mark};
+use super::{Database, keys, list, wal_mark};
 use crate::error::Error;
 use crate::key::{Grant, Standing};
 use crate::moment::Moment;
@@ -72,6 +72,7 @@ impl Writer {
         connection
             .busy_handler(None)
             .map_err(|error| OpenError::storage(&path, error))?;
+        list::add_functions(&connection).map_err(|error| OpenError::storage(&path, error))?;
         Wal::watch(&connection);
         let beside =
             database::open_writer(&path).map_err(|error| OpenError::storage(&path, error))?;
