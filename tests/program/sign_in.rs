@@ -15,13 +15,22 @@ use tempfile::TempDir;
 
 use crate::harness::{Reply, agent, id_of, program, until};
 
-/// A server whose standard error is a terminal, and all that it has written there.
+/// A server whose standard error is a terminal, and all that it has written there; killed
+/// when dropped.
 struct Told {
     child: Child,
     address: String,
     written: Arc<Mutex<String>>,
     reading: Option<JoinHandle<()>>,
-    directory: TempDir,
+    /// Kept for its drop, or for another start.
+    directory: Option<TempDir>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// A terminal: the end that reads, and the one that a program writes to.
@@ -84,7 +93,7 @@ fn start_in(directory: TempDir, more: &[&str]) -> Option<Told> {
         child,
         written,
         reading: Some(reading),
-        directory,
+        directory: Some(directory),
     })
 }
 
@@ -117,8 +126,13 @@ impl Told {
         }
     }
 
+    /// A file beside the book.
+    fn beside(&self, name: &str) -> PathBuf {
+        self.directory.as_ref().unwrap().path().join(name)
+    }
+
     fn file(&self) -> PathBuf {
-        self.directory.path().join("initial-sign-in-code")
+        self.beside("initial-sign-in-code")
     }
 
     /// Kills it; all that it wrote, and where its book is.
@@ -127,7 +141,7 @@ impl Told {
         self.child.wait().unwrap();
         self.reading.take().unwrap().join().unwrap();
         let written = self.written.lock().unwrap().clone();
-        (written, self.directory)
+        (written, self.directory.take().unwrap())
     }
 }
 
@@ -153,7 +167,7 @@ fn the_code_on_the_terminal_signs_in_once() {
     assert!(told.file().exists());
     let redeemed = told.redeem(&code);
     assert_eq!(redeemed.status, 200, "{}", redeemed.body);
-    let token = std::fs::read_to_string(told.directory.path().join("initial-api-key")).unwrap();
+    let token = std::fs::read_to_string(told.beside("initial-api-key")).unwrap();
     let record = &redeemed.json()["record"];
     assert_eq!(record["id"], id_of(&token));
     assert!(record["session_expires_on"].is_string());
@@ -218,8 +232,8 @@ fn an_expired_code_is_none_and_its_file_goes() {
 fn a_revoked_key_has_no_code() {
     let Some(told) = start(&[]) else { return };
     let (_, code) = told.link();
-    let token = std::fs::read_to_string(told.directory.path().join("initial-api-key")).unwrap();
-    let database = told.directory.path().join("book.db");
+    let token = std::fs::read_to_string(told.beside("initial-api-key")).unwrap();
+    let database = told.beside("book.db");
     let database = database.to_str().unwrap();
     let revoked = program()
         .args([
