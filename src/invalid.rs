@@ -132,6 +132,8 @@ pub enum Invalid {
     Search,
     #[error("Parameter group must be the id of a group")]
     GroupFilter,
+    #[error("Parameter optedOut must be true or false")]
+    OptedOutFilter,
     #[error("Parameter meta.NAME may be given for at most 16 names")]
     MetaFilters,
     #[error("Parameter meta.NAME must be at most 1024 characters")]
@@ -338,6 +340,7 @@ impl Invalid {
             | Self::AliasPrefix
             | Self::Search
             | Self::GroupFilter
+            | Self::OptedOutFilter
             | Self::MetaFilters
             | Self::MetaFilterValue
             | Self::ParametersTooMany

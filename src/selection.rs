@@ -42,6 +42,8 @@ pub enum Filter {
     Search(String),
     /// It is in this group.
     Group(GroupId),
+    /// Its number is opted out, in whatever spelling, or is not.
+    OptedOut(bool),
     /// Meta has a member of this name with this value: a string exactly, a
     /// number as a number, `true`, `false` and `null` by word.
     Meta {
@@ -58,7 +60,11 @@ impl Filter {
         match self {
             Self::Alias(alias) => Some(ContactKey::Alias(alias.clone())),
             Self::Msisdn(msisdn) => Some(ContactKey::Msisdn(msisdn.clone())),
-            Self::AliasPrefix(_) | Self::Search(_) | Self::Group(_) | Self::Meta { .. } => None,
+            Self::AliasPrefix(_)
+            | Self::Search(_)
+            | Self::Group(_)
+            | Self::OptedOut(_)
+            | Self::Meta { .. } => None,
         }
     }
 }

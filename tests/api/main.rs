@@ -29,6 +29,7 @@ mod files_from_the_field;
 mod filter;
 mod filter_meta;
 mod filter_model;
+mod filter_opted_out;
 mod from_the_field;
 mod get;
 mod group_contact;

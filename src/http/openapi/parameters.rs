@@ -74,6 +74,10 @@ pub(super) fn selection() -> Vec<Parameter> {
             shapes::uuid("Selects the members of the group with this id"),
         ),
         query(
+            "optedOut",
+            flag("Selects contacts whose number is opted out, or those whose is not"),
+        ),
+        query(
             "aliasPrefix",
             part("Selects aliases that begin with these characters"),
         ),

@@ -268,6 +268,13 @@ impl Query {
                 GroupId::parse(&group).ok_or(Invalid::GroupFilter)?,
             ));
         }
+        if let Some(word) = self.take("optedOut") {
+            filters.push(Filter::OptedOut(match word.as_str() {
+                "true" => true,
+                "false" => false,
+                _ => return Err(Invalid::OptedOutFilter),
+            }));
+        }
         if let Some(prefix) = self.take("aliasPrefix") {
             // White space at its end may stand in the middle of an alias.
             let prefix = normal(&prefix, str::trim_start);

@@ -25,6 +25,11 @@ const ALIAS_HOLDS: &str = "alias LIKE ? ESCAPE '\\'";
 const HOLDS: &str = "(alias LIKE ? ESCAPE '\\' OR msisdn LIKE ? ESCAPE '\\')";
 /// Of a text with a NUL, at which LIKE would stop, and which no contact holds.
 const NOTHING: &str = "FALSE";
+/// Of a number or of its other spelling, each looked up by itself.
+const OPTED_OUT: &str = "EXISTS (SELECT 1 FROM optouts
+    WHERE optouts.msisdn IN (contacts.msisdn, other_spelling(contacts.msisdn)))";
+const NOT_OPTED_OUT: &str = "NOT EXISTS (SELECT 1 FROM optouts
+    WHERE optouts.msisdn IN (contacts.msisdn, other_spelling(contacts.msisdn)))";
 const META_IS: &str = "meta_has_member(meta, ?, ?)";
 
 /// Where contacts are taken from; terms of a `WHERE` and their values, in the
@@ -59,6 +64,8 @@ impl Conditions {
                 self.group = Some(*group);
                 self.add(GROUP_IS, [Value::Blob(group.as_bytes().to_vec())]);
             }
+            Filter::OptedOut(true) => self.add(OPTED_OUT, []),
+            Filter::OptedOut(false) => self.add(NOT_OPTED_OUT, []),
             Filter::AliasPrefix(prefix) => {
                 self.add(ALIAS_FROM, [prefix.clone().into()]);
                 if let Some(end) = end_of_prefix(prefix) {

@@ -1,5 +1,7 @@
 //! Lists of contacts: a selection becomes one query, its values all bound.
 
+use std::borrow::Cow;
+
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
@@ -8,7 +10,7 @@ use uuid::Uuid;
 use super::conditions::{CONTACTS_FIRST, Conditions, MEMBERS_FIRST};
 use super::transaction::Counter;
 use super::{Snapshot, checksum, groups};
-use crate::contact::{ContactId, ContactView};
+use crate::contact::{ContactId, ContactView, Msisdn};
 use crate::error::Error;
 use crate::group::Group;
 use crate::key::Grant;
@@ -74,12 +76,15 @@ pub(super) fn is_scan(selection: &Selection) -> bool {
     };
     is_far
         || selection.filters.iter().any(|filter| match filter {
-            Filter::Search(_) | Filter::Meta { .. } | Filter::AliasPrefix(_) => true,
+            Filter::Search(_)
+            | Filter::Meta { .. }
+            | Filter::AliasPrefix(_)
+            | Filter::OptedOut(_) => true,
             Filter::Alias(_) | Filter::Msisdn(_) | Filter::Group(_) => false,
         })
 }
 
-/// Teaches a connection the function by which lists filter metas.
+/// Teaches a connection the functions by which lists filter.
 pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Error> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
@@ -87,6 +92,13 @@ pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Err
     connection.create_scalar_function("meta_has_member", 3, flags, |arguments| {
         let text = |at| arguments.get_raw(at).as_str();
         Ok(has_member(text(0)?, text(1)?, text(2)?))
+    })?;
+    connection.create_scalar_function("other_spelling", 1, flags, |arguments| {
+        let digits = arguments.get_raw(0).as_str()?.to_owned();
+        let [newer, older] = Msisdn::from_stored(digits.clone())
+            .spellings()
+            .map(Cow::into_owned);
+        Ok(if newer == digits { older } else { newer })
     })
 }
 
