@@ -59,7 +59,7 @@ fn what_is_not_there_is_said_and_the_rest_goes_on() {
     page.expects("the server responded with a status of 404");
     page.expects("the server responded with a status of 400");
     page.go_to("#/contacts/0198c0de-0000-7000-8000-000000000000");
-    page.sees(".drawer [role=alert]", "Contact not found");
+    page.sees(".drawer h2", "Contact not found");
     page.go_to("#/no-such-screen");
     page.until("location.hash === '#/contacts'");
     page.sees("h2", "No contacts yet");

@@ -10,14 +10,19 @@
 mod harness;
 
 mod addresses;
+mod book;
 mod browser;
 mod ended;
 mod first_contact;
+mod import;
 mod keyboard;
+mod keys;
 mod late;
 mod mend;
 mod million;
 mod offline;
 mod page;
 mod permitted;
+mod pictures;
+mod screens;
 mod text;

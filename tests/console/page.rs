@@ -5,8 +5,6 @@ use serde_json::Value;
 use crate::browser::{Browser, DESK};
 use crate::harness::{PERMISSIONS, Server};
 
-/// The rows of a table that one sees, without those that stand ready for others.
-pub const ROWS: &str = ".rows .row";
 /// The line at the top, which concerns every screen.
 pub const NOTICE: &str = ".notice";
 /// What lies beside the page.
@@ -61,6 +59,22 @@ impl Browser {
         self.until(&format!(
             "JSON.stringify({rows}) === JSON.stringify({words})"
         ));
+    }
+
+    /// Waits until nothing is asked for any more, and nothing came for a while.
+    pub fn settles(&self) {
+        let quiet = "
+            let quiet = 0;
+            let known = 0;
+            performance.clearResourceTimings();
+            while (quiet < 20) {
+              await new Promise(requestAnimationFrame);
+              const came = performance.getEntriesByType('resource').length;
+              const runs = document.querySelector('.running')?.hidden === false;
+              quiet = came === known && !runs ? quiet + 1 : 0;
+              known = came;
+            }";
+        self.run_slowly(quiet, Vec::new());
     }
 
     /// What has the focus: its words, or its label.

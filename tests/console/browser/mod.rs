@@ -67,9 +67,12 @@ impl Browser {
         self.dev_tools("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// Has the system prefer `light` or `dark`.
+    /// Has the system prefer `light` or `dark`, at once.
     pub fn prefers(&self, theme: &str) {
-        let features = json!([{ "name": "prefers-color-scheme", "value": theme }]);
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": theme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
         self.dev_tools(
             "Emulation.setEmulatedMedia",
             json!({ "features": features }),

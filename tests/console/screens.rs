@@ -1,0 +1,153 @@
+//! Every screen: nothing is complained of, nothing runs out of the window, and axe-core
+//! finds nothing serious.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::book::Book;
+use crate::browser::{Browser, DESK};
+use crate::harness::{PERMISSIONS, Server};
+
+/// Where `.ci/run` puts axe-core, unless the variable names another file.
+const AXE: &str = "target/validators/node_modules/axe-core/axe.min.js";
+const AXE_VARIABLE: &str = "ADDRESSBOOK_AXE";
+/// Windows as they are: a phone, a tablet, a desk.
+pub const SIZES: [(u32, u32); 3] = [(320, 640), (768, 900), DESK];
+pub const THEMES: [&str; 2] = ["light", "dark"];
+
+/// What axe finds that would keep somebody out, with where it is.
+const FIND: &str = "
+    const { violations } = await axe.run(document, { preload: false, resultTypes: ['violations'] });
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, help, nodes }) => `${id}, ${help}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 200)).join(' | ')}`);";
+
+/// The script itself; none, and words that say so, where it is missing.
+fn axe() -> Option<String> {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
+    let path = std::env::var_os(AXE_VARIABLE).map_or(ours, PathBuf::from);
+    let script = std::fs::read_to_string(&path);
+    if script.is_err() {
+        eprintln!("skipped: axe-core is not at {}", path.display());
+    }
+    script.ok()
+}
+
+/// What axe finds on the page as it is.
+fn found(page: &Browser, axe: &str) -> Vec<String> {
+    page.run(axe, Vec::new());
+    let found = page.run_slowly(FIND, Vec::new());
+    serde_json::from_value(found).unwrap()
+}
+
+/// A browser that is signed in to a book; none where there is no browser.
+fn signed_in(book: &Book) -> Option<Browser> {
+    let page = Browser::start(DESK)?;
+    page.visit(&book.server, "");
+    page.sign_in(&book.key);
+    page.sees("h1", "Contacts");
+    Some(page)
+}
+
+#[test]
+fn axe_finds_nothing_serious_on_any_screen_in_any_theme() {
+    let Some(axe) = axe() else {
+        return;
+    };
+    let book = Book::new();
+    let Some(page) = Browser::start(DESK) else {
+        return;
+    };
+    let mut all = Vec::new();
+    let mut look = |place: &str| {
+        for theme in THEMES {
+            page.prefers(theme);
+            let found = found(&page, &axe);
+            all.extend(
+                found
+                    .into_iter()
+                    .map(|what| format!("{place}, {theme}: {what}")),
+            );
+        }
+    };
+    page.visit(&book.server, "");
+    page.sees("h1", "Sign in");
+    look("sign-in");
+    page.sign_in(&book.key);
+    for (place, address) in book.places() {
+        page.go_to(&address);
+        page.settles();
+        look(place);
+    }
+    page.go_to("#/contacts");
+    page.click_on(".rows .row .mark");
+    look("selected");
+    page.click("Delete 1 contact");
+    look("dialog");
+    page.click("Cancel");
+    page.click("Keyboard");
+    look("keyboard");
+    assert!(all.is_empty(), "{all:#?}");
+}
+
+#[test]
+fn no_screen_is_wider_than_the_window() {
+    let book = Book::new();
+    let Some(page) = signed_in(&book) else {
+        return;
+    };
+    let overflow = "return document.documentElement.scrollWidth - innerWidth";
+    for (width, height) in SIZES {
+        page.resize(width, height);
+        for (place, address) in book.places() {
+            page.go_to(&address);
+            page.settles();
+            let over = page.run(overflow, Vec::new());
+            assert!(over.as_i64().unwrap() <= 0, "{place} at {width}: {over}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_book_teaches_on_every_screen() {
+    let server = Server::start();
+    let Some(page) = Browser::start(DESK) else {
+        return;
+    };
+    page.visit(&server, "");
+    page.sign_in(&server.key(&PERMISSIONS));
+    for (screen, lesson) in [
+        ("contacts", "No contacts yet"),
+        ("groups", "No groups yet"),
+        ("optouts", "Nobody has opted out"),
+    ] {
+        page.go_to(&format!("#/{screen}"));
+        page.sees(".main .lesson h2", lesson);
+        page.sees(".main .lesson pre", "curl");
+    }
+}
+
+#[test]
+fn a_theme_that_was_chosen_is_remembered() {
+    let Some((_server, page)) = crate::page::signed_in(&["read:Contacts"]) else {
+        return;
+    };
+    let ground = |page: &Browser| -> Value {
+        page.run(
+            "return getComputedStyle(document.body).backgroundColor",
+            Vec::new(),
+        )
+    };
+    page.prefers("light");
+    let light = ground(&page);
+    page.prefers("dark");
+    let dark = ground(&page);
+    assert_ne!(light, dark);
+    page.click("Theme");
+    page.sees(crate::page::NOTICE, "Theme: light.");
+    assert_eq!(ground(&page), light);
+    page.reload();
+    page.sees("h1", "Contacts");
+    assert_eq!(ground(&page), light);
+}
