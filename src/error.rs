@@ -80,7 +80,7 @@ pub enum Error {
     #[error("{0} contacts have this number, nothing was deleted, delete by id")]
     NumberShared(u64),
     /// A filter matches another number of contacts than whoever deletes by it expects.
-    #[error("{0} contacts match the filter, nothing was deleted")]
+    #[error("Nothing was deleted, contacts that match the filter: {0}")]
     OtherCount(u64),
     /// `If-Match` or `If-None-Match` does not hold.
     #[error("The contact is not in the state that the request names")]

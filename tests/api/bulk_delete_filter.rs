@@ -40,7 +40,7 @@ fn by_filter(book: &Book, filter: &Value, expect: u64) -> Reply {
 /// The conflict of a count that is another.
 #[track_caller]
 fn assert_other(reply: &Reply, count: u64) {
-    let message = format!("{count} contacts match the filter, nothing was deleted");
+    let message = format!("Nothing was deleted, contacts that match the filter: {count}");
     assert_refused(reply, (409, "ConflictError", &message));
 }
 
@@ -103,7 +103,7 @@ fn each_filter_deletes_what_its_list_counts() {
 fn the_answer_and_the_conflict_are_as_pasted() {
     let (book, _) = filled();
     let conflict = by_filter(&book, &json!({"meta.CITY": "Paris"}), 5);
-    assert_snapshot!(conflict.body, @r#"{"success":false,"error":{"name":"ConflictError","statusCode":409,"message":"6 contacts match the filter, nothing was deleted"}}"#);
+    assert_snapshot!(conflict.body, @r#"{"success":false,"error":{"name":"ConflictError","statusCode":409,"message":"Nothing was deleted, contacts that match the filter: 6"}}"#);
     let done = by_filter(&book, &json!({"meta.CITY": "Paris"}), 6);
     assert_snapshot!(done.body, @r#"{"success":true,"summary":{"total":6,"deleted":6,"failed":0}}"#);
 }
