@@ -94,3 +94,24 @@ impl<'a> StatusRecord<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Figures;
+
+    #[test]
+    fn a_status_says_null_where_something_cannot_be_told() {
+        let status = Status {
+            figures: Figures::default(),
+            started_on: Moment::from_millis(0),
+            has_backups: true,
+            last_backup_on: None,
+            minutes: Vec::new(),
+        };
+        let written = serde_json::to_value(StatusRecord::of(&status)).expect("written");
+        for name in ["disk_free_bytes", "last_backup_on"] {
+            assert_eq!(written.get(name), Some(&serde_json::Value::Null), "{name}");
+        }
+    }
+}
