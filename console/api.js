@@ -37,6 +37,11 @@ export class Failure extends Error {
   get isSilence() {
     return this.status === 0;
   }
+
+  /** What is said of it once something was to be changed. */
+  get said() {
+    return this.isSilence ? "The server does not answer. It is not known whether it was done: look again before you repeat it." : this.message;
+  }
 }
 
 /** @type {Set<(news: News) => void>} */

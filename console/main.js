@@ -113,9 +113,9 @@ async function follow() {
   if (isSame && screen) return screen.update(route);
   const shown = SCREENS[route.screen];
   if (!shown) return become(to("contacts"));
-  screen?.close();
+  screen?.drawer?.hide();
   screen?.drawer?.element.remove();
-  document.body.classList.remove("has-drawer");
+  screen?.close();
   name = route.screen;
   document.title = `${shown.title} · addressbook`;
   for (const link of document.querySelectorAll("[data-screen]")) set(link, "aria-current", link.getAttribute("data-screen") === name ? "page" : null);
