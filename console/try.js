@@ -50,7 +50,7 @@ class Trial {
     this.others = h("select.small", { "aria-label": "Add a group" });
     this.chips = h("div.chips");
     this.said = h("p.said", { role: "alert", hidden: true });
-    this.old = h("p.late", { role: "status" });
+    this.old = h("p.warn", { role: "status" });
     this.button = h("button.button.first", { type: "submit" }, "Render");
     this.result = h("section.result", { "aria-labelledby": "result", "aria-live": "off" });
     this.example = h("div");
