@@ -84,7 +84,7 @@ class Editor {
     const isFixed = !may("update:Contacts");
     this.alias = new Field({ label: "Alias", value: contact.alias, spellcheck: "false", disabled: isFixed });
     this.msisdn = new Field({ label: "Number", value: contact.msisdn, inputmode: "tel", disabled: isFixed });
-    this.meta = new MetaEditor(contact.meta);
+    this.meta = new MetaEditor(contact.meta, isFixed);
     this.said = h("p.note", { role: "status" });
     this.conflict = h("div");
     this.element = h("form.form", { id: fresh("contact"), novalidate: true }, this.conflict, h("div.pair", null, this.alias.element, this.msisdn.element), this.meta.element);
