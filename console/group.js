@@ -116,7 +116,7 @@ class Members {
         label: "Members",
         columns: [
           { name: "Alias", show: ({ id, alias }) => (mayOpen ? h("a.plain", { href: to("contacts", id), tabindex: -1 }, alias) : alias) },
-          { name: lacks ? "" : "Take out", class: "end", show: (member) => (lacks ? "" : this.taker(member)) },
+          ...(lacks ? [] : [{ name: "Take out", class: "end", show: (/** @type {Member} */ member) => this.taker(member) }]),
         ],
         id: (member) => member.id,
         load: (cursor, limit, signal) => get(`${pathOf(group.id)}/members?${new URLSearchParams({ cursor, limit: String(limit) })}`, { signal }),
