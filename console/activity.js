@@ -3,10 +3,9 @@ import { get } from "./api.js";
 import { h } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { button, lesson } from "./form.js";
-import { counted, utc, when } from "./format.js";
+import { counted, rowTime, utc, when } from "./format.js";
 import { actorOf, changesOf, keyLink, sentence, titleOf } from "./events.js";
 import { keyNames } from "./keylist.js";
-import { go, to } from "./route.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./events.js").Event} Event */
@@ -40,7 +39,7 @@ export function open() {
         for (const event of page.records) seen.set(event.id, event);
         return page;
       },
-      open: (event) => go(to("activity", String(event.id))),
+      open: (event) => drawer.open(String(event.id)),
       empty: () => lesson({ title: "Nothing yet", text: ["Here stands who made, changed, rotated and revoked which key, and what a key was refused."] }),
     })
   );
@@ -48,12 +47,7 @@ export function open() {
   table.element.style.setProperty("--columns", "112px minmax(110px, 2fr) minmax(0, 6fr) 140px");
   table.element.style.setProperty("--columns-narrow", "112px minmax(100px, 2fr) minmax(0, 5fr)");
   table.element.style.setProperty("--columns-phone", "92px minmax(0, 1fr)");
-  const drawer = new Drawer({
-    closed: () => {
-      go(to("activity"));
-      table.focus();
-    },
-  });
+  const drawer = new Drawer("activity", table);
   const refresh = button("Refresh", () => table.restart());
   const inside = async (/** @type {string} */ id, /** @type {AbortSignal} */ signal) => {
     naming ??= keyNames().then((all) => void (names = all));
@@ -64,12 +58,10 @@ export function open() {
     main: h("section.page", null, h("div.top", null, h("h1", null, "Activity"), counts, h("div.acts", null, refresh)), table.element),
     drawer,
     keys: { j: () => table.focus(), ArrowDown: () => table.focus() },
-    update(route) {
+    update({ id }) {
       if (!seen.size) void table.restart();
-      table.openIs(route.id);
-      if (!route.id) return drawer.isOpen ? drawer.hide() : undefined;
-      if (route.id === drawer.id) return undefined;
-      return void drawer.show(route.id, (signal) => inside(route.id, signal));
+      table.openIs(id);
+      drawer.follow(id, (signal) => inside(id, signal));
     },
     again: () => void table.restart(),
     close: () => table.close(),
@@ -123,11 +115,4 @@ function openEvent(event, names) {
     title: titleOf(event),
     body: [h("dl.facts", null, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value)))), changesOf(event)],
   };
-}
-
-/** A row's time; the row has the focus. @param {string} moment */
-function rowTime(moment) {
-  const time = when(moment);
-  time.removeAttribute("tabindex");
-  return time;
 }

@@ -37,6 +37,11 @@ export class Failure extends Error {
   get isSilence() {
     return this.status === 0;
   }
+
+  /** What is said of it once something was to be changed. */
+  get said() {
+    return this.isSilence ? "The server does not answer. It is not known whether it was done: look again before you repeat it." : this.message;
+  }
 }
 
 /** @type {Set<(news: News) => void>} */
@@ -125,7 +130,7 @@ async function once(method, path, { body, json, headers, signal, repeat }) {
     if (isAborted(error)) throw error;
     return new Failure(0, "NoAnswer", "The server does not answer", null);
   }
-  return understood(answer.status, said, (name) => answer.headers.get(name));
+  return understood(answer.status, said, (name) => answer.headers.get(name), IS_EXACT && path.startsWith("addressbook"));
 }
 
 /**
@@ -134,9 +139,10 @@ async function once(method, path, { body, json, headers, signal, repeat }) {
  * @param {number} status
  * @param {string} said
  * @param {(name: string) => string | null} header
+ * @param {boolean} isExact whether a meta may be in it: figures, such as `1.0`, are to reckon with
  */
-function understood(status, said, header) {
-  const parsed = read(said);
+function understood(status, said, header, isExact) {
+  const parsed = read(said, isExact);
   const isOk = status >= 200 && status < 300;
   if (isOk && parsed !== undefined) return Object.assign(parsed, { etag: header("ETag") });
   const error = parsed?.error;
@@ -163,7 +169,7 @@ export async function upload(path, file, { type, signal, progress }) {
     request.open("POST", new URL(path, BOOK));
     request.setRequestHeader("Content-Type", type);
     request.upload.addEventListener("progress", ({ loaded }) => progress(loaded));
-    request.addEventListener("load", () => resolve(understood(request.status, request.responseText, (name) => request.getResponseHeader(name))));
+    request.addEventListener("load", () => resolve(understood(request.status, request.responseText, (name) => request.getResponseHeader(name), false)));
     request.addEventListener("error", () => resolve(new Failure(0, "NoAnswer", "The server does not answer", null)));
     request.addEventListener("abort", () => reject(new DOMException("given up", "AbortError")));
     signal.addEventListener("abort", () => request.abort(), { once: true });
@@ -183,11 +189,12 @@ export async function upload(path, file, { type, signal, progress }) {
  * Reads JSON; a number that JavaScript would change stays as it was written.
  *
  * @param {string} text
+ * @param {boolean} [isExact]
  * @returns {any} undefined where it is none
  */
-export function read(text) {
+export function read(text, isExact = IS_EXACT) {
   try {
-    if (!IS_EXACT) return JSON.parse(text);
+    if (!isExact) return JSON.parse(text);
     const { rawJSON } = /** @type {any} */ (JSON);
     /** @type {any} */
     const exact = (/** @type {string} */ _, /** @type {any} */ value, /** @type {{source?: string}} */ at) =>

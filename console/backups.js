@@ -70,7 +70,7 @@ export class Backups {
       if (!(error instanceof Failure)) throw error;
       if (error.status === 404) this.say("", directory(error.message));
       else if (error.status === 409) this.say(`${error.message}. It stands here once it is done; then one more can be made.`, null, true);
-      else this.say(error.isSilence ? "The server does not answer. It is not known whether a backup was made: the list tells, once it answers." : error.message, null, true);
+      else this.say(error.said, null, true);
     } finally {
       this.make.textContent = "Back up now";
     }

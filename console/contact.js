@@ -2,7 +2,8 @@
 import { BOOK, Failure, call, get, post, read, repeatable, segment } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Field, ask, button, busy, curl, fieldOf, fresh } from "./form.js";
-import { when } from "./format.js";
+import { short, when } from "./format.js";
+import { everyGroup } from "./grouplist.js";
 import { conflict } from "./conflict.js";
 import { MetaEditor, written } from "./meta.js";
 import { here, to } from "./route.js";
@@ -13,14 +14,12 @@ import { may } from "./session.js";
  * @typedef {object} Around
  * @property {AbortSignal} signal
  * @property {() => void} changed the contacts are to be shown anew
- * @property {() => Promise<void>} again this one is to be shown anew
  * @property {import("./drawer.js").Drawer} drawer
  */
 
 /** Shows a contact. @param {string} id @param {Around} around @returns {Promise<import("./drawer.js").Inside>} */
 export async function openContact(id, around) {
-  const path = `addressbook/contacts/${segment(id)}`;
-  const { record: contact, etag } = await get(path, { signal: around.signal });
+  const { record: contact, etag } = await get(pathOf({ id }), { signal: around.signal });
   const isOut = await isOptedOut(contact.alias, around.signal);
   const editor = new Editor(contact, etag, around);
   const lacksUpdate = !may("update:Contacts") && "update:Contacts";
@@ -31,8 +30,8 @@ export async function openContact(id, around) {
     under: ["Created ", when(contact.created_on), ", changed ", when(contact.updated_on)],
     body: [
       editor.element,
-      contact.groups ? groupsOf(contact, around) : null,
-      reachable(contact, isOut, around),
+      contact.groups ? groupsOf(contact, editor) : null,
+      reachable(contact, isOut, editor),
       curl(`curl -H "Authorization: Bearer $KEY" \\\n  ${new URL(`addressbook/contacts/alias/${segment(contact.alias)}`, BOOK)}`),
     ],
     foot: [save, editor.said, remove],
@@ -40,8 +39,8 @@ export async function openContact(id, around) {
   };
 }
 
-/** Makes a contact. @param {{ made: (id: string) => void }} of @returns {import("./drawer.js").Inside} */
-export function newContact({ made }) {
+/** Makes a contact. @param {Omit<Around, "signal">} around @returns {import("./drawer.js").Inside} */
+export function newContact({ changed, drawer }) {
   const alias = new Field({ label: "Alias", required: true, spellcheck: "false", hint: "What your application calls it, such as john or order-20931." });
   const msisdn = new Field({ label: "Number", required: true, inputmode: "tel", placeholder: "+44 7900 900123", hint: "With its country code." });
   const meta = new MetaEditor({});
@@ -55,9 +54,11 @@ export function newContact({ made }) {
       const body = `{"alias":${JSON.stringify(alias.value)},"msisdn":${JSON.stringify(msisdn.value)},"meta":${json}}`;
       // Pressed again where nobody answered, it is still one contact.
       if (sent.body !== body) sent = { body, repeat: repeatable() };
-      made((await call("POST", "addressbook/contacts", { json: body, repeat: sent.repeat })).record.id);
+      const { record } = await call("POST", "addressbook/contacts", { json: body, repeat: sent.repeat });
+      changed();
+      drawer.made(record.id);
     } catch (error) {
-      blame(error, { alias, msisdn }, meta, said);
+      blame(error, { alias, msisdn, meta, said });
     }
   };
   const form = h("form.form", { novalidate: true }, alias.element, msisdn.element, meta.element, said, h("div.actions", null, create));
@@ -83,7 +84,7 @@ class Editor {
     const isFixed = !may("update:Contacts");
     this.alias = new Field({ label: "Alias", value: contact.alias, spellcheck: "false", disabled: isFixed });
     this.msisdn = new Field({ label: "Number", value: contact.msisdn, inputmode: "tel", disabled: isFixed });
-    this.meta = new MetaEditor(contact.meta);
+    this.meta = new MetaEditor(contact.meta, isFixed);
     this.said = h("p.note", { role: "status" });
     this.conflict = h("div");
     this.element = h("form.form", { id: fresh("contact"), novalidate: true }, this.conflict, h("div.pair", null, this.alias.element, this.msisdn.element), this.meta.element);
@@ -116,14 +117,14 @@ class Editor {
   async send(method, json, etag) {
     this.said.textContent = "";
     try {
-      await call(method, `addressbook/contacts/${segment(this.contact.id)}`, { json, headers: { "If-Match": etag } });
+      await call(method, pathOf(this.contact), { json, headers: { "If-Match": etag } });
       const at = new Date().toLocaleTimeString("en-GB");
       await this.show();
       const said = this.around.drawer.element.querySelector("footer [role=status]");
       if (said) said.textContent = `Saved ${at}`;
     } catch (error) {
       if (error instanceof Failure && error.status === 412) return this.differ();
-      blame(error, { alias: this.alias, msisdn: this.msisdn }, this.meta, this.said);
+      blame(error, this);
     }
   }
 
@@ -131,14 +132,25 @@ class Editor {
   async show() {
     this.contact = { ...this.contact, alias: this.alias.value, msisdn: this.msisdn.value };
     this.meta.take(this.meta.meta);
-    await this.around.again();
+    await this.around.drawer.again(this.contact.id);
     this.around.changed();
+  }
+
+  /** Its groups have changed, and with them its tag; the old one stays where more has. @param {Contact} now @param {string} etag */
+  beside(now, etag) {
+    const { alias, msisdn, meta } = this.contact;
+    if (alias === now.alias && msisdn === now.msisdn && written(meta) === written(now.meta)) this.etag = etag;
   }
 
   /** Somebody else changed it meanwhile: shows both, member by member. */
   async differ() {
-    const path = `addressbook/contacts/${segment(this.contact.id)}`;
-    const { record: theirs, etag } = await get(path);
+    let stored;
+    try {
+      stored = await get(pathOf(this.contact));
+    } catch (error) {
+      return blame(error, this);
+    }
+    const { record: theirs, etag } = stored;
     const meta = this.meta.json();
     const mine = { alias: this.alias.value, msisdn: this.msisdn.value, meta: read(meta ?? "{}") };
     const isSame = [theirs.alias, theirs.msisdn].join("\n") === [mine.alias, mine.msisdn].join("\n") && meta !== null && written(theirs.meta) === written(mine.meta);
@@ -159,22 +171,21 @@ class Editor {
  * Says at its field what the server refused.
  *
  * @param {unknown} error
- * @param {{ alias: Field, msisdn: Field }} fields
- * @param {MetaEditor} meta
- * @param {HTMLElement} said
+ * @param {{ alias: Field, msisdn: Field, meta: MetaEditor, said: HTMLElement }} fields
  */
-function blame(error, fields, meta, said) {
+function blame(error, fields) {
+  const { meta, said } = fields;
   if (!(error instanceof Failure)) throw error;
   const name = fieldOf(error.message, /** @type {("alias" | "msisdn" | "meta")[]} */ (["alias", "msisdn", "meta"]));
   if (name === "meta") return meta.wrong(error.message);
   if (name) {
     const other = /\/contacts\/([^>\/]+)>/.exec(error.body?.link ?? "")?.[1];
     const link = other ? h("a", { href: to("contacts", other, here().query) }, `Open ${short(fields.alias.value.trim())}`) : null;
-    fields[name].wrong(error.message + (link ? "." : ""), ...(link ? [link] : []));
+    fields[name].wrong(`${error.message}.`, link);
     return fields[name].input.focus();
   }
   said.hidden = false;
-  said.textContent = error.isSilence ? "The server does not answer. It is not known whether it was saved: look again before you repeat it." : error.message;
+  said.textContent = error.said;
 }
 
 /** @param {Contact} contact @param {Editor} editor */
@@ -182,61 +193,67 @@ async function deleteContact(contact, editor) {
   const sure = await ask({ title: `Delete ${short(contact.alias)}?`, text: [`${contact.msisdn} and all that is kept of it go. This cannot be undone.`], verb: `Delete ${short(contact.alias)}` });
   if (!sure) return;
   try {
-    await call("DELETE", `addressbook/contacts/${segment(contact.id)}`, { headers: { "If-Match": editor.etag } });
+    await call("DELETE", pathOf(contact), { headers: { "If-Match": editor.etag } });
   } catch (error) {
     if (error instanceof Failure && error.status === 412) return editor.differ();
-    if (!(error instanceof Failure && error.status === 404)) return blame(error, editor, editor.meta, editor.said);
+    if (!(error instanceof Failure && error.status === 404)) return blame(error, editor);
   }
-  editor.around.drawer.hide();
-  editor.around.drawer.closed();
+  editor.around.drawer.gone(contact.id);
   editor.around.changed();
 }
 
-/** @param {Contact} contact @param {Around} around */
-function groupsOf(contact, around) {
+/** The groups of a contact. @param {Contact} contact @param {Editor} editor @returns {HTMLElement} */
+function groupsOf(contact, editor) {
   const needs = !may("update:Groups") && "update:Groups";
-  const said = h("p.error", { role: "alert", hidden: true });
-  const change = async (/** @type {string} */ group, /** @type {"add" | "remove"} */ how) => {
-    try {
+  const said = h("p.error", { role: "alert" });
+  const change = (/** @type {string} */ group, /** @type {"add" | "remove"} */ how) =>
+    attempt(said, async () => {
       await post(`addressbook/groups/${segment(group)}/members`, { [how]: [contact.alias] });
-      await around.again();
-      around.changed();
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      said.hidden = false;
-      said.textContent = error.message;
-    }
-  };
+      const { record, etag } = await get(pathOf(contact));
+      editor.beside(record, etag);
+      const now = groupsOf(record, editor);
+      section.replaceWith(now);
+      now.querySelector("select")?.focus();
+    }, editor);
   const chips = (contact.groups ?? []).map(({ id, name }) =>
     h("span.chip", null, h("a", { href: to("contacts", "", { group: id }) }, name), needs ? null : h("button.take", { type: "button", "aria-label": `Take it out of ${name}`, onclick: () => void change(id, "remove") }, "×")),
   );
-  const others = h("select.small", { "aria-label": "Add to a group", disabled: Boolean(needs) }, h("option", { value: "" }, "Add to …"));
+  const others = h("select.small", { "aria-label": "Add to a group", disabled: Boolean(needs) }, h("option", { value: "" }, needs ? `Needs ${needs}` : "Add to …"));
   others.addEventListener("focus", async () => {
-    const all = (await get("addressbook/groups?limit=1000")).records;
-    const has = new Set((contact.groups ?? []).map(({ id }) => id));
-    fill(others, h("option", { value: "" }, all.length ? "Add to …" : "There is no group yet"), all.filter((/** @type {any} */ group) => !has.has(group.id)).map((/** @type {any} */ group) => h("option", { value: group.id }, group.name)));
+    const left = (await everyGroup()).filter(({ id }) => !contact.groups?.some((group) => group.id === id));
+    fill(others, h("option", { value: "" }, left.length ? "Add to …" : "There is no other group"), left.map(({ id, name }) => h("option", { value: id }, name)));
   }, { once: true });
   others.addEventListener("change", () => others.value && void change(others.value, "add"));
-  return h("section", { "aria-label": "Groups" }, h("div.label", null, h("span", null, "Groups")), h("div.chips", null, chips, others), said);
+  const section = h("section", { "aria-label": "Groups" }, h("div.label", null, h("span", null, "Groups")), h("div.chips", null, chips, others), said);
+  return section;
 }
 
-/** @param {Contact} contact @param {boolean} isOut @param {Around} around */
-function reachable(contact, isOut, around) {
-  const said = h("p.error", { role: "alert", hidden: true });
-  const change = async () => {
-    try {
+/** Whether senders leave its number out. @param {Contact} contact @param {boolean} isOut @param {Editor} editor @returns {HTMLElement} */
+function reachable(contact, isOut, editor) {
+  const said = h("p.error", { role: "alert" });
+  const change = () =>
+    attempt(said, async () => {
       await (isOut ? call("DELETE", `addressbook/optouts/${segment(contact.msisdn)}`) : post("addressbook/optouts", { msisdn: contact.msisdn }));
-      await around.again();
-      around.changed();
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      said.hidden = false;
-      said.textContent = error.message;
-    }
-  };
+      const now = reachable(contact, !isOut, editor);
+      section.replaceWith(now);
+      now.querySelector("button")?.focus();
+    }, editor);
   const permission = isOut ? "delete:Optouts" : "create:Optouts";
   const act = button(isOut ? "Opt this number in again" : "Opt this number out", change, { class: "link", needs: !may(permission) && permission });
-  return h("section", { "aria-label": "Reachable" }, h("div.label", null, h("span", null, "Reachable")), h("p", null, isOut ? h("span.out", null, "Opted out: it gets no messages. ") : "May be sent to. ", act), said);
+  const section = h("section", { "aria-label": "Reachable" }, h("div.label", null, h("span", null, "Reachable")), h("p", null, isOut ? h("span.out", null, "Opted out: it gets no messages. ") : "May be sent to. ", act), said);
+  return section;
+}
+
+/** Does something beside the form, in which what is typed stays. @param {HTMLElement} said @param {() => Promise<void>} work @param {Editor} editor */
+async function attempt(said, work, editor) {
+  said.textContent = "";
+  try {
+    await work();
+    editor.around.changed();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    said.textContent = error.said;
+  }
 }
 
 /** Whether a sender would leave it out. @param {string} alias @param {AbortSignal} signal */
@@ -245,7 +262,7 @@ async function isOptedOut(alias, signal) {
   return results[0]?.status === "opted_out";
 }
 
-/** An alias as buttons can hold it. @param {string} alias */
-function short(alias) {
-  return alias.length > 24 ? `${alias.slice(0, 23)}…` : alias;
+/** @param {{ id: string }} contact */
+function pathOf({ id }) {
+  return `addressbook/contacts/${segment(id)}`;
 }

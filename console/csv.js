@@ -111,7 +111,7 @@ function meant(cell) {
  * @param {number} most
  * @param {boolean} isWhole whether the text ends where the file does
  */
-export function rowsOf(text, separator, most, isWhole) {
+function rowsOf(text, separator, most, isWhole) {
   /** @type {string[][]} */
   const rows = [];
   /** @type {string[]} */

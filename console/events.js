@@ -1,6 +1,6 @@
 // What the audit holds, in words: who did what to which key.
 import { h } from "./dom.js";
-import { utc } from "./format.js";
+import { capital, utc } from "./format.js";
 import { inWords } from "./permissions.js";
 import { to } from "./route.js";
 import { may } from "./session.js";
@@ -55,7 +55,7 @@ export function sentence(event, names) {
     case "key.revoked":
       return ["revoked ", key];
     case "permission.refused":
-      return [h("span.late", null, "was refused "), h("code", null, permission ?? "")];
+      return [h("span.warn", null, "was refused "), h("code", null, permission ?? "")];
     case "session.opened":
       return ["opened the console"];
     case "session.ended":
@@ -83,7 +83,7 @@ function difference(name, { from, to: now }) {
 }
 
 /** A term of a key in words. @param {string} name @param {any} value @returns {string} */
-export function term(name, value) {
+function term(name, value) {
   if (name === "allowed_ips") return value?.length ? value.join(", ") : "anywhere";
   if (Array.isArray(value)) return value.join(", ");
   if (value === null || value === undefined) return name === "expires_on" ? "never" : "none";
@@ -94,7 +94,7 @@ export function term(name, value) {
 export function changesOf({ action, changes }) {
   const isNew = action === "key.created";
   const rows = Object.entries(changes ?? {}).map(([name, { from, to: now }]) => {
-    const title = h("th", { scope: "row" }, (TERMS[name] ?? name).replace(/^./, (letter) => letter.toUpperCase()));
+    const title = h("th", { scope: "row" }, capital(TERMS[name] ?? name));
     if (name === "name") return h("tr", null, title, h("td.muted", { colspan: isNew ? 1 : 2 }, "changed; the audit keeps no names"));
     return h("tr", null, title, isNew ? null : h("td", null, term(name, from)), h("td", null, term(name, now)));
   });

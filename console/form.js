@@ -75,16 +75,14 @@ export class Form {
    * @param {Record<N, FieldOf>} of.fields
    * @param {string} of.verb
    * @param {(values: Record<N, string>) => Promise<Partial<Record<N, string>> | void>} of.submit
-   * @param {string} [of.danger]
-   * @param {import("./dom.js").Child[]} [of.extra] between the fields and the button
    */
-  constructor({ fields, verb, submit, extra = [] }) {
+  constructor({ fields, verb, submit }) {
     this.fields = /** @type {Record<N, Field>} */ ({});
     for (const name of /** @type {N[]} */ (Object.keys(fields))) this.fields[name] = new Field(fields[name]);
     this.message = h("p.said", { role: "alert", hidden: true });
     this.button = h("button.button.first", { type: "submit" }, verb);
     const each = /** @type {Field[]} */ (Object.values(this.fields));
-    this.element = h("form.form", { novalidate: true }, each.map((field) => field.element), extra, this.message, h("div.actions", null, this.button));
+    this.element = h("form.form", { novalidate: true }, each.map((field) => field.element), this.message, h("div.actions", null, this.button));
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       void busy(this.button, () => this.send(submit));
@@ -164,7 +162,7 @@ export function button(words, onclick, { needs, class: named = "", ...more } = {
     return made;
   }
   made.addEventListener("click", (event) => {
-    const came = onclick(event);
+    const came = made.ariaBusy ? null : onclick(event);
     if (came instanceof Promise) void busy(made, () => came);
   });
   return made;
@@ -178,7 +176,7 @@ export function button(words, onclick, { needs, class: named = "", ...more } = {
  * @param {() => Promise<T>} run
  */
 export async function busy(pressed, run) {
-  if (pressed.getAttribute("aria-busy") === "true") return undefined;
+  if (pressed.ariaBusy) return undefined;
   set(pressed, "aria-busy", "true");
   try {
     return await run();
@@ -226,7 +224,7 @@ export function curl(lines, label = "The same by curl") {
  *
  * @param {object} of
  * @param {string} of.title
- * @param {import("./dom.js").Child[]} [of.text]
+ * @param {import("./dom.js").Child[]} of.text
  * @param {string} of.verb
  * @param {boolean} [of.danger]
  * @param {string} [of.typed] what has to be typed first
@@ -234,7 +232,7 @@ export function curl(lines, label = "The same by curl") {
  * @param {boolean} [of.only] there is nothing to cancel
  * @returns {Promise<boolean>}
  */
-export function ask({ title, text = [], verb, danger = true, typed, typedLabel, only = false }) {
+export function ask({ title, text, verb, danger = true, typed, typedLabel, only = false }) {
   return new Promise((resolve) => {
     const field = typed ? new Field({ label: typedLabel ?? `Type ${typed} to go on` }) : null;
     const id = fresh("ask");
@@ -276,9 +274,4 @@ export function failed(error, again) {
   const what = h("div.lesson", { role: "alert" }, h("h2", null, why), button("Try again", again));
   if (!(error instanceof Failure)) console.error(error);
   return what;
-}
-
-/** What a screen says in a line that screen readers hear. @param {HTMLElement} region @param {...import("./dom.js").Child} words */
-export function announce(region, ...words) {
-  fill(region, ...words);
 }

@@ -65,6 +65,24 @@ export function when(moment, never = "never") {
   return h("time", { datetime: moment, "data-utc": utc(moment), tabindex: 0 }, ago(moment), h("span.unseen", null, ` (${utc(moment)})`));
 }
 
+/** A time in a row: the row has the focus, and has no room for a tip. @param {string | null} moment */
+export function rowTime(moment) {
+  const time = when(moment);
+  time.removeAttribute("tabindex");
+  if (moment) time.title = utc(moment);
+  return time;
+}
+
+/** A name as buttons can hold it. @param {string} name */
+export function short(name) {
+  return name.length > 24 ? `${name.slice(0, 23)}…` : name;
+}
+
+/** @param {string} words */
+export function capital(words) {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /**
  * `NAME John · CITY London`: a meta on one line.
  *

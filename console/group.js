@@ -7,14 +7,13 @@ import { go, to } from "./route.js";
 import { may } from "./session.js";
 import { Table } from "./table.js";
 
-/** @typedef {{ id: string, name: string, created_on: string, members: number }} Group */
+/** @typedef {import("./grouplist.js").Group} Group */
 /** @typedef {{ id: string, alias: string }} Member */
 /**
  * @typedef {object} Around
  * @property {AbortSignal} signal
  * @property {() => void} changed the groups are to be shown anew
  * @property {import("./drawer.js").Drawer} drawer
- * @property {(close: () => void) => void} closes takes what is to be called once another is shown
  */
 
 /** Aliases of one request. */
@@ -22,12 +21,16 @@ const ALIASES_MAX = 10_000;
 /** Aliases that a line names before it says how many more. */
 const NAMED_MAX = 12;
 
-/** Makes a group. @param {{ made: (id: string) => void }} of @returns {import("./drawer.js").Inside} */
-export function newGroup({ made }) {
+/** Makes a group. @param {Omit<Around, "signal">} around @returns {import("./drawer.js").Inside} */
+export function newGroup({ changed, drawer }) {
   const form = new Form({
     fields: { name: { label: "Name", required: true, hint: "What people call it, such as Spring sale." } },
     verb: "Create group",
-    submit: async ({ name }) => made((await post("addressbook/groups", { name })).record.id),
+    submit: async ({ name }) => {
+      const { record } = await post("addressbook/groups", { name });
+      changed();
+      drawer.made(record.id);
+    },
   });
   return { title: "New group", body: [form.element], focus: form.fields.name.input, isChanged: () => Boolean(form.fields.name.value) };
 }
@@ -39,7 +42,6 @@ export async function openGroup(id, around) {
   const name = new Name(record, around);
   const members = new Members(record, around, lacksUpdate);
   const adding = new Adding(record, () => members.changed(), lacksUpdate);
-  around.closes(() => members.table.close());
   void members.table.restart();
   const remove = button("Delete the group", () => deleteGroup(record, name.said, around), { class: "bare danger", needs: !may("delete:Groups") && "delete:Groups" });
   const links = [link("See them among contacts", to("contacts", "", { group: id })), link("Try it with this group", to("try", "", { group: id }))];
@@ -54,6 +56,7 @@ export async function openGroup(id, around) {
     ],
     foot: [name.save, name.said, remove],
     isChanged: () => name.isChanged || adding.isChanged,
+    close: () => members.table.close(),
   };
 }
 
@@ -92,7 +95,7 @@ class Name {
       this.around.changed();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      if (error.isSilence) return void (this.said.textContent = "The server does not answer. It is not known whether it was saved: look again before you repeat it.");
+      if (error.isSilence) return void (this.said.textContent = error.said);
       this.field.wrong(error.message);
       this.field.input.focus();
     }
@@ -113,7 +116,7 @@ class Members {
         label: "Members",
         columns: [
           { name: "Alias", show: ({ id, alias }) => (mayOpen ? h("a.plain", { href: to("contacts", id), tabindex: -1 }, alias) : alias) },
-          { name: lacks ? "" : "Take out", class: "end", show: (member) => (lacks ? "" : this.taker(member)) },
+          ...(lacks ? [] : [{ name: "Take out", class: "end", show: (/** @type {Member} */ member) => this.taker(member) }]),
         ],
         id: (member) => member.id,
         load: (cursor, limit, signal) => get(`${pathOf(group.id)}/members?${new URLSearchParams({ cursor, limit: String(limit) })}`, { signal }),
@@ -265,10 +268,9 @@ async function deleteGroup(group, said, around) {
     await call("DELETE", pathOf(group.id));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    if (error.status !== 404) return void (said.textContent = error.isSilence ? "The server does not answer. It is not known whether the group was deleted." : error.message);
+    if (error.status !== 404) return void (said.textContent = error.said);
   }
-  around.drawer.hide();
-  around.drawer.closed();
+  around.drawer.gone(group.id);
   around.changed();
 }
 

@@ -4,7 +4,7 @@ import { Failure, get, isAborted } from "./api.js";
 import { Backups } from "./backups.js";
 import { Chart } from "./chart.js";
 import { fill, h } from "./dom.js";
-import { count, size, took, when } from "./format.js";
+import { capital, count, size, took, when } from "./format.js";
 import { may } from "./session.js";
 
 /**
@@ -163,6 +163,6 @@ function check(name, word) {
   const known = CHECKS[name] ?? { title: name, ok: "" };
   const state = !word ? "silent" : word === "ok" || word === "running" || word === "unknown" ? word : "wrong";
   const short = { ok: "ok", running: "running", unknown: "not known yet", silent: "not known", wrong: "wrong" }[state];
-  const words = state === "wrong" ? `${word.charAt(0).toUpperCase()}${word.slice(1)}.` : (state === "silent" ? "" : (known[state] ?? ""));
+  const words = state === "wrong" ? `${capital(word)}.` : (state === "silent" ? "" : (known[state] ?? ""));
   return h("li", { "data-is": state }, h("span.light", { "aria-hidden": "true" }), h("span.name", null, known.title), h("span.word", null, short), h("span.muted", null, words));
 }

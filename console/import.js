@@ -2,6 +2,7 @@
 import { BOOK, Failure, isAborted, upload } from "./api.js";
 import { beginningOf } from "./csv.js";
 import { fill, h, set } from "./dom.js";
+import { saveFile } from "./export.js";
 import { Field, ask, button, curl, fresh } from "./form.js";
 import { count, counted, size } from "./format.js";
 import { advice, badRows, cleared, figures, spoken } from "./outcome.js";
@@ -117,6 +118,7 @@ class ImportPage {
       if (signal.aborted) return;
       this.beginning = beginning;
     } catch {
+      if (signal.aborted) return;
       fill(this.preview);
       return this.refuse("The file cannot be read", "Choose it again.", null, NOT_SENT);
     }
@@ -216,9 +218,7 @@ class ImportPage {
     return button(words, async () => {
       try {
         const blob = await rejectsFile(file, beginning, errors);
-        const link = h("a", { href: URL.createObjectURL(blob), download: `${file.name.replace(/\.\w+$/, "")}-rejects.csv` });
-        link.click();
-        setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+        saveFile(blob, `${file.name.replace(/\.\w+$/, "")}-rejects.csv`);
       } catch {
         this.status.textContent = "The file cannot be read any more";
       }

@@ -2,7 +2,7 @@
 import { BOOK, Failure, call, get, post, segment } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Field, ask, busy, button, copies, curl, fresh } from "./form.js";
-import { ago, utc, when } from "./format.js";
+import { ago, capital, short, utc, when } from "./format.js";
 import { stateOf } from "./keystate.js";
 import { here, to } from "./route.js";
 import { may, who } from "./session.js";
@@ -14,7 +14,6 @@ import { Terms } from "./terms.js";
  * @property {import("./drawer.js").Drawer} drawer
  * @property {() => Promise<Key[]>} all every key, from what is known
  * @property {() => void} changed the keys are to be shown anew
- * @property {(id: string) => void} open opens another one, in place of this
  */
 
 /** How long an old token may stay good beside the new one. @type {[string, string][]} */
@@ -34,7 +33,7 @@ export async function newKey(around) {
       try {
         const { record } = await post("auth/keys", terms.value);
         around.changed();
-        around.drawer.fill(showOnce(record, "Made", around), false);
+        around.drawer.fill(showOnce(record, "Made", around));
       } catch (error) {
         terms.blame(error);
       }
@@ -66,7 +65,7 @@ function showOnce(key, said, around) {
     under: said,
     body: [
       h("p", null, "This is its token. It is shown now and never again: the server keeps no more than a hash of it."),
-      h("div.stack", null, shown, h("div.actions", null, copy, button("Done", () => around.open(key.id)))),
+      h("div.stack", null, shown, h("div.actions", null, copy, button("Done", () => around.drawer.open(key.id)))),
       curl(`KEY='paste the token here'\ncurl -H "Authorization: Bearer $KEY" \\\n  ${BOOK.href}auth/test`, "Try it by curl"),
     ],
     focus: copy,
@@ -181,7 +180,7 @@ class OneKey {
   /** Shows what is stored now. @param {string} said */
   async again(said) {
     const { drawer } = this.around;
-    await drawer.show(this.key.id, (signal) => openKey(this.key.id, signal, this.around), { keepFocus: true });
+    await drawer.again(this.key.id);
     const status = drawer.element.querySelector("footer [role=status]");
     if (status) status.textContent = said;
   }
@@ -212,7 +211,7 @@ class OneKey {
     try {
       const { record } = await post(`auth/keys/${segment(key.id)}/rotate`, { overlapSeconds: Number(overlap.value) });
       this.around.changed();
-      this.around.drawer.fill(showOnce(record, "Rotated: the new key has another id", this.around), false);
+      this.around.drawer.fill(showOnce(record, "Rotated: the new key has another id", this.around));
     } catch (error) {
       this.complain(error);
     }
@@ -238,8 +237,7 @@ class OneKey {
       return sure ? this.send("?force=true") : undefined;
     }
     if (this.isOwn) return this.reload();
-    this.around.drawer.hide();
-    this.around.drawer.closed();
+    this.around.drawer.gone(this.key.id);
     this.around.changed();
   }
 
@@ -247,18 +245,8 @@ class OneKey {
   complain(error) {
     if (error && !(error instanceof Failure)) throw error;
     const failure = /** @type {Failure | ""} */ (error);
-    fill(this.trouble, failure && (failure.isSilence ? "The server does not answer. It is not known whether it was done: look again before you repeat it." : failure.message));
+    fill(this.trouble, failure && failure.said);
     this.trouble.hidden = !failure;
     if (failure) this.trouble.scrollIntoView({ block: "nearest" });
   }
-}
-
-/** A name as buttons can hold it. @param {string} name */
-function short(name) {
-  return name.length > 24 ? `${name.slice(0, 23)}…` : name;
-}
-
-/** @param {string} words */
-function capital(words) {
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }

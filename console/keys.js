@@ -3,12 +3,12 @@ import { BOOK } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { button, copies, lesson } from "./form.js";
-import { count, counted, when } from "./format.js";
+import { count, counted, rowTime } from "./format.js";
 import { newKey, openKey } from "./key.js";
 import { everyKey } from "./keylist.js";
 import { stateOf } from "./keystate.js";
 import { inWords } from "./permissions.js";
-import { become, go, here, to } from "./route.js";
+import { become, to } from "./route.js";
 import { may, who } from "./session.js";
 import { Table } from "./table.js";
 
@@ -20,7 +20,7 @@ export function open() {
   const needs = !may("create:ApiKeys") && "create:ApiKeys";
   const counts = h("p.count", { role: "status" });
   const acts = h("div.acts");
-  const fresh = () => go(to("keys", "new"));
+  const fresh = () => drawer.open("new");
   let offered = /** @type {string | false | null} */ (null);
   /** Offers to make one, where nothing is lacking for it. @param {string | false} lacks */
   const offer = (lacks) => {
@@ -29,34 +29,27 @@ export function open() {
     fill(acts, button("New key", fresh, { class: "first", needs: lacks, "aria-keyshortcuts": "n" }));
   };
   offer(needs);
-  const table = keyTable(book, (keys) => {
+  const table = keyTable(book, (id) => drawer.open(id), (keys) => {
     counts.textContent = `${counted(keys.length, "key")}, ${count(keys.filter((key) => stateOf(key).rank === 0).length)} active`;
     offer(keys.find(({ id }) => id === who()?.id)?.rate_limit ? "a key without rate_limit" : needs);
     if (keys.length === 1) fill(table.aside, firstKey(needs ? null : fresh));
   });
-  const drawer = new Drawer({
-    closed: () => {
-      go(to("keys"));
-      table.focus();
-    },
-  });
+  const drawer = new Drawer("keys", table);
   const changed = () => {
     book.forget();
     void table.refresh();
   };
   /** @type {import("./key.js").Around} */
-  const around = { drawer, all: () => book.all(), changed, open: (id) => go(to("keys", id, here().query)) };
+  const around = { drawer, all: () => book.all(), changed };
   return {
     main: h("section.page", null, h("div.top", null, h("h1", null, "Keys"), counts, acts), table.element),
     drawer,
     keys: { n: () => offered || fresh(), j: () => table.focus(), ArrowDown: () => table.focus() },
-    update(route) {
+    update({ id }) {
       if (!book.known) void table.restart();
-      table.openIs(route.id);
-      if (!route.id) return drawer.isOpen ? drawer.hide() : undefined;
-      if (route.id === drawer.id) return undefined;
-      if (route.id === "new" && needs) return become(to("keys"));
-      return void drawer.show(route.id, (signal) => (route.id === "new" ? newKey(around) : openKey(route.id, signal, around)));
+      table.openIs(id);
+      if (id === "new" && needs) return become(to("keys"));
+      drawer.follow(id, (signal) => (id === "new" ? newKey(around) : openKey(id, signal, around)));
     },
     again: () => void table.restart(),
     close: () => table.close(),
@@ -85,8 +78,8 @@ class Book {
   }
 }
 
-/** @param {Book} book @param {(keys: Key[]) => void} came @returns {Table<Key>} */
-function keyTable(book, came) {
+/** @param {Book} book @param {(id: string) => void} open @param {(keys: Key[]) => void} came @returns {Table<Key>} */
+function keyTable(book, open, came) {
   /** @type {Key[]} */
   let keys = [];
   const table = /** @type {Table<Key>} */ (
@@ -107,7 +100,7 @@ function keyTable(book, came) {
         return { records: keys.slice(from, from + limit), next: from + limit < keys.length ? String(from + limit) : null };
       },
       came: () => came(keys),
-      open: (key) => go(to("keys", key.id)),
+      open: (key) => open(key.id),
       empty: () => lesson({ title: "No keys", text: ["Keys say who may touch the book. The command line makes the first one."], example: "addressbook key create --name 'web shop' --role importer" }),
     })
   );
@@ -140,11 +133,4 @@ function showId(key) {
   // One by one they would stand in the way of the keyboard; the drawer has it, too.
   copy.tabIndex = -1;
   return [h("code", null, key.id), copy];
-}
-
-/** A row's time; the row has the focus. @param {string | null} moment */
-function rowTime(moment) {
-  const time = when(moment);
-  time.removeAttribute("tabindex");
-  return time;
 }

@@ -17,8 +17,8 @@ export function stateOf(key, now = Date.now()) {
   const end = key.expires_on ? Date.parse(key.expires_on) : Infinity;
   if (key.revoked_on) return { is: "revoked", words: `revoked ${said(key.revoked_on, now)}`, class: "muted", rank: 2 };
   if (end <= now) return { is: "expired", words: `${key.replaced_by ? "rotated, ended" : "expired"} ${said(key.expires_on ?? "", now)}`, class: "muted", rank: 1 };
-  if (key.replaced_by) return { is: "ending", words: `rotated, ends ${said(key.expires_on ?? "", now)}`, class: "late", rank: 0 };
-  if (end - now < SOON_MS) return { is: "ending", words: `expires ${said(key.expires_on ?? "", now)}`, class: "late", rank: 0 };
+  if (key.replaced_by) return { is: "ending", words: `rotated, ends ${said(key.expires_on ?? "", now)}`, class: "warn", rank: 0 };
+  if (end - now < SOON_MS) return { is: "ending", words: `expires ${said(key.expires_on ?? "", now)}`, class: "warn", rank: 0 };
   return { is: "active", words: key.expires_on ? `active until ${ago(key.expires_on, now)}` : "active", class: "", rank: 0 };
 }
 

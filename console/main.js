@@ -1,6 +1,6 @@
 // The frame: the rail, what concerns every screen, and which screen is shown.
 import * as activity from "./activity.js";
-import { get, listen, Failure } from "./api.js";
+import { Failure, get, isAborted, listen } from "./api.js";
 import * as contacts from "./contacts.js";
 import { fill, h, set } from "./dom.js";
 import { button } from "./form.js";
@@ -44,13 +44,15 @@ const SCREENS = {
 /** How many screens the bar of a phone shows beside "More". */
 const ON_BAR = 4;
 const LOOK_MS = 30_000;
+const NOWHERE = "none yet";
 /** Under this, nothing says that something runs. */
 const QUIET_MS = 200;
 
 /** @type {Screen | null} */
 let screen = null;
 let name = "";
-let address = "none yet";
+let address = NOWHERE;
+let looking = new AbortController();
 
 const notice = h("p.notice", { role: "status", "aria-live": "polite", hidden: true });
 const bar = h("div.running", { "aria-hidden": "true", hidden: true });
@@ -89,6 +91,12 @@ async function enter() {
   });
   addEventListener("countschanged", () => void look());
   setInterval(() => document.visibilityState === "visible" && void look(), LOOK_MS);
+  // What nobody else says of a call that failed is said here.
+  addEventListener("unhandledrejection", (event) => {
+    if (!(event.reason instanceof Failure) && !isAborted(event.reason)) return;
+    event.preventDefault();
+    if (event.reason instanceof Failure && event.reason.status !== 401) say(event.reason.said);
+  });
   void look();
   await follow();
 }
@@ -113,9 +121,9 @@ async function follow() {
   if (isSame && screen) return screen.update(route);
   const shown = SCREENS[route.screen];
   if (!shown) return become(to("contacts"));
-  screen?.close();
+  screen?.drawer?.hide();
   screen?.drawer?.element.remove();
-  document.body.classList.remove("has-drawer");
+  screen?.close();
   name = route.screen;
   document.title = `${shown.title} · addressbook`;
   for (const link of document.querySelectorAll("[data-screen]")) set(link, "aria-current", link.getAttribute("data-screen") === name ? "page" : null);
@@ -123,8 +131,11 @@ async function follow() {
   screen = lacks ? closed(shown.title, lacks) : shown.open(route);
   fill(main, screen.main);
   if (screen.drawer) document.body.append(screen.drawer.element);
-  screenKeys(screen.keys ?? {});
+  const { drawer } = screen;
+  screenKeys({ ...screen.keys, Escape: () => drawer?.isOpen && void drawer.close() });
   screen.update(route);
+  // Where the focus was is gone.
+  if (wasAt !== NOWHERE && document.activeElement === document.body) main.focus();
 }
 
 /** A screen that the key may not see. @param {string} title @param {string} lacks @returns {Screen} */
@@ -134,11 +145,11 @@ function closed(title, lacks) {
 }
 
 function rail() {
-  const links = PLACES.map(([letter, screenName, title], number) => {
+  const links = PLACES.map(([, screenName, title], number) => {
     const total = h("small");
     totals[screenName] = total;
     const lacks = SCREENS[screenName]?.needs.find((permission) => !may(permission));
-    const link = h("a", { href: to(screenName), "data-screen": screenName, "aria-keyshortcuts": `g ${letter}`, "data-needs": lacks && `Needs ${lacks}` }, title, total);
+    const link = h("a", { href: to(screenName), "data-screen": screenName, "data-needs": lacks && `Needs ${lacks}` }, title, lacks ? h("span.unseen", null, `, needs ${lacks}`) : null, total);
     link.classList.toggle("dim", Boolean(lacks));
     link.classList.toggle("far", number >= ON_BAR);
     return link;
@@ -177,6 +188,7 @@ async function leave() {
   if (screen?.drawer && !(await screen.drawer.mayGo())) return;
   if (screen?.mayGo && !(await screen.mayGo())) return;
   await signOut();
+  screen?.drawer?.hide();
   location.reload();
 }
 
@@ -232,24 +244,28 @@ function say(words, fades = false) {
   if (fades) fading = setTimeout(() => say(""), 4_000);
 }
 
-/** Looks whether all is well, and how many there are of each. */
+/** Looks whether all is well, and how many there are of each; times go on. */
 async function look() {
+  for (const time of document.querySelectorAll("time")) if (time.firstChild) time.firstChild.nodeValue = ago(time.dateTime);
+  looking.abort();
+  const { signal } = (looking = new AbortController());
   try {
-    const [ready, status] = await Promise.all([get("readyz", { once: true }).catch((error) => error), may("read:Metrics") ? get("status", { once: true }) : null]);
+    const [ready, status] = await Promise.all([get("readyz", { once: true, signal }).catch((error) => error), may("read:Metrics") ? get("status", { once: true, signal }) : null]);
+    if (signal.aborted) return;
     const isWell = !(ready instanceof Failure);
     const record = status?.record;
     const backup = !record ? "" : record.last_backup_on ? `Backed up ${ago(record.last_backup_on)}` : "Never backed up";
     const last = record?.minutes.at(-1);
     const write = last?.commit_p50_ms ? ` · ${took(last.commit_p50_ms)} a write` : "";
     well.classList.toggle("unwell", !isWell);
-    fill(well, h("span.dot", { "aria-hidden": "true" }), isWell ? "All is well" : "Not ready", record ? h("span.under", null, backup, write) : null);
+    fill(well, h("span.dot", { "aria-hidden": "true" }), isWell ? "All is well" : ready.isSilence ? "No answer" : "Not ready", record ? h("span.under", null, backup, write) : null);
     if (!record) return;
     for (const [screenName, total] of Object.entries({ contacts: record.contacts, groups: record.groups, optouts: record.optouts })) {
       const element = totals[screenName];
       if (element) element.textContent = count(total);
     }
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
+    if (!(error instanceof Failure || signal.aborted)) throw error;
   }
 }
 

@@ -8,9 +8,10 @@ import { button } from "./form.js";
 
 /** Edits a meta. */
 export class MetaEditor {
-  /** @param {Meta} meta */
-  constructor(meta) {
+  /** @param {Meta} meta @param {boolean} [isFixed] */
+  constructor(meta, isFixed = false) {
     this.meta = meta;
+    this.isFixed = isFixed || !IS_EXACT;
     /** @type {Row[]} */
     this.rows = [];
     this.isText = false;
@@ -53,8 +54,8 @@ export class MetaEditor {
     set(this.asText, "aria-pressed", String(this.isText));
     fill(this.list, this.rows.map((row) => row.element));
     const none = this.rows.length ? null : h("p.note", null, "Nothing yet. What stands here can be used in texts: {{NAME}}.");
-    fill(this.inside, this.isText ? this.text : [this.list, none, IS_EXACT ? this.add : null]);
-    for (const field of this.element.querySelectorAll("textarea, input, select")) set(field, "disabled", !IS_EXACT);
+    fill(this.inside, this.isText ? this.text : [this.list, none, this.isFixed ? null : this.add]);
+    for (const field of this.inside.querySelectorAll("textarea, input, select, .take")) set(field, "disabled", this.isFixed);
   }
 
   addRow() {

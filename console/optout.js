@@ -12,7 +12,6 @@ import { may } from "./session.js";
  * @typedef {object} Around
  * @property {AbortSignal} signal
  * @property {() => void} changed the opt-outs are to be shown anew
- * @property {() => Promise<void>} again this one is to be shown anew
  * @property {import("./drawer.js").Drawer} drawer
  */
 
@@ -31,7 +30,7 @@ export async function openOptout(number, around) {
   const example = curl(`curl -H "Authorization: Bearer $KEY" \\\n${new URL(path, BOOK)}`);
   if (!optout) {
     const needs = !may("create:Optouts") && "create:Optouts";
-    const out = button("Opt this number out", () => change(said, around, () => post("addressbook/optouts", { msisdn: number })), { class: "first", needs });
+    const out = button("Opt this number out", () => change(number, said, around, () => post("addressbook/optouts", { msisdn: number })), { class: "first", needs });
     return { title: number, under: "Not opted out: it may be sent to", body: [sharing], foot: [out, said] };
   }
   const needs = !may("delete:Optouts") && "delete:Optouts";
@@ -63,20 +62,20 @@ async function optIn(optout, said, around) {
     verb: "Opt in again",
   });
   if (!sure) return;
-  await change(said, around, () => call("DELETE", `addressbook/optouts/${segment(optout.msisdn)}`));
+  await change(optout.msisdn, said, around, () => call("DELETE", `addressbook/optouts/${segment(optout.msisdn)}`));
 }
 
-/** @param {HTMLElement} said @param {Around} around @param {() => Promise<any>} work */
-async function change(said, around, work) {
+/** @param {string} number @param {HTMLElement} said @param {Around} around @param {() => Promise<any>} work */
+async function change(number, said, around, work) {
   said.textContent = "";
   try {
     await work();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     // Somebody else did the same meanwhile.
-    if (error.status !== 404) return void (said.textContent = error.isSilence ? "The server does not answer. It is not known what came of it: look again before you repeat it." : error.message);
+    if (error.status !== 404) return void (said.textContent = error.said);
   }
-  await around.again();
+  await around.drawer.again(number);
   around.drawer.element.querySelector("h2")?.focus();
   around.changed();
 }

@@ -3,37 +3,30 @@ import { BOOK, Failure, get, isAborted } from "./api.js";
 import { h, set } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { button, lesson } from "./form.js";
-import { count, counted, when } from "./format.js";
+import { count, counted, rowTime } from "./format.js";
 import { newOptouts, openOptout } from "./optout.js";
-import { become, go, here, to } from "./route.js";
+import { go, here, to } from "./route.js";
+import { Search } from "./search.js";
 import { may } from "./session.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./optout.js").Optout} Optout */
 
-/** How long one may pause between two digits. */
-const TYPING_MS = 250;
 /** Digits of the shortest number. */
 const DIGITS_MIN = 7;
 
 /** @returns {import("./main.js").Screen} */
 export function open() {
   const total = new Total();
-  const search = new Search();
-  const table = optoutTable(search);
-  const drawer = new Drawer({
-    closed: () => {
-      go(to("optouts", "", here().query));
-      table.focus();
-    },
-  });
+  const search = new NumberSearch();
+  const table = optoutTable(search, (id) => drawer.open(id));
+  const drawer = new Drawer("optouts", table);
   const changed = () => {
     void table.refresh().then(() => total.look(table.count));
     dispatchEvent(new CustomEvent("countschanged"));
   };
-  const create = () => go(to("optouts", "new", here().query));
   const needs = !may("create:Optouts") && "create:Optouts";
-  const acts = h("div.acts", null, button("Opt numbers out", create, { class: "first", needs, "aria-keyshortcuts": "n" }));
+  const acts = h("div.acts", null, button("Opt numbers out", () => drawer.open("new"), { class: "first", needs, "aria-keyshortcuts": "n" }));
   const main = h("section.page", null, h("div.top", null, h("h1", null, "Opt-outs"), total.element, acts), search.element, table.element);
   let query = "none yet";
 
@@ -42,7 +35,7 @@ export function open() {
     drawer,
     keys: {
       "/": () => search.input.focus(),
-      n: () => needs || create(),
+      n: () => needs || drawer.open("new"),
       j: () => table.focus(),
       ArrowDown: () => table.focus(),
     },
@@ -50,14 +43,11 @@ export function open() {
       if (String(asked) !== query) {
         query = String(asked);
         search.show(asked);
+        search.wrong("");
         void table.restart().then(() => total.look(table.count));
       }
       table.openIs(id);
-      if (!id) return drawer.isOpen ? drawer.hide() : undefined;
-      if (id === drawer.id) return undefined;
-      if (id === "new") return void drawer.show("new", async () => newOptouts({ changed }));
-      const again = () => drawer.show(id, (signal) => openOptout(id, { signal, changed, again, drawer }), { keepFocus: true });
-      return void drawer.show(id, (signal) => openOptout(id, { signal, changed, again, drawer }));
+      drawer.follow(id, async (signal) => (id === "new" ? newOptouts({ changed }) : openOptout(id, { signal, changed, drawer })));
     },
     again() {
       void table.restart().then(() => total.look(table.count));
@@ -69,8 +59,8 @@ export function open() {
   };
 }
 
-/** @param {Search} search @returns {Table<Optout>} */
-function optoutTable(search) {
+/** @param {NumberSearch} search @param {(id: string) => void} open @returns {Table<Optout>} */
+function optoutTable(search, open) {
   const table = /** @type {Table<Optout>} */ (
     new Table({
       label: "Opt-outs",
@@ -80,7 +70,7 @@ function optoutTable(search) {
       ],
       id: (optout) => optout.msisdn,
       load: (cursor, limit, signal) => page(search, cursor, limit, signal),
-      open: (optout) => go(to("optouts", optout.msisdn, here().query)),
+      open: (optout) => open(optout.msisdn),
       empty: () => (search.isWrong ? h("div") : nothing()),
     })
   );
@@ -93,7 +83,7 @@ function optoutTable(search) {
 /**
  * What is no number is said at the field, and finds nothing.
  *
- * @param {Search} search
+ * @param {NumberSearch} search
  * @param {string} cursor
  * @param {number} limit
  * @param {AbortSignal} signal
@@ -135,40 +125,16 @@ class Total {
 }
 
 /** The line in which one searches for a whole number. */
-class Search {
+class NumberSearch extends Search {
   constructor() {
+    super("Search for a whole number", "Whole number", "msisdn", { inputmode: "tel", "aria-describedby": "optout-search" });
     this.error = h("p.error", { id: "optout-search", role: "status", hidden: true });
-    this.input = h("input", { type: "search", inputmode: "tel", "aria-label": "Search for a whole number", "aria-describedby": "optout-search", placeholder: "Whole number", spellcheck: "false", autocomplete: "off", enterkeyhint: "search" });
-    this.element = h("div.search", null, h("div.find", null, this.input, h("kbd", { "aria-hidden": "true" }, "/")), this.error);
-    this.input.addEventListener("input", () => {
-      clearTimeout(this.typing);
-      this.wrong("");
-      const digits = this.input.value.replace(/\D/g, "").length;
-      // What cannot be a whole number yet waits for Enter.
-      if (!this.input.value.trim() || digits >= DIGITS_MIN) this.typing = setTimeout(() => this.typed(), TYPING_MS);
-    });
-    this.input.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" && event.key !== "Enter") return;
-      event.preventDefault();
-      if (event.key === "Escape" && !this.input.value) return this.input.blur();
-      if (event.key === "Escape") this.input.value = "";
-      clearTimeout(this.typing);
-      this.typed();
-    });
+    this.element.append(this.error);
+    this.input.addEventListener("input", () => this.wrong(""));
   }
 
-  typed() {
-    const { query, id } = here();
-    const text = this.input.value.trim();
-    if (text) query.set("msisdn", text);
-    else query.delete("msisdn");
-    become(to("optouts", id, query));
-  }
-
-  /** Shows what the address asks for. @param {URLSearchParams} query */
-  show(query) {
-    if (document.activeElement !== this.input) this.input.value = query.get("msisdn") ?? "";
-    if (!query.has("msisdn")) this.wrong("");
+  get isWhole() {
+    return !this.text || this.text.replace(/\D/g, "").length >= DIGITS_MIN;
   }
 
   get isWrong() {
@@ -181,17 +147,6 @@ class Search {
     this.error.hidden = !message;
     set(this.input, "aria-invalid", message ? "true" : null);
   }
-
-  close() {
-    clearTimeout(this.typing);
-  }
-}
-
-/** A row's time; the row has the focus. @param {string} moment */
-function rowTime(moment) {
-  const time = when(moment);
-  time.removeAttribute("tabindex");
-  return time;
 }
 
 function nothing() {

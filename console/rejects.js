@@ -32,7 +32,7 @@ function cell(text) {
  * @param {Beginning} beginning
  * @param {Set<number>} wanted
  */
-export async function linesOf(file, { kind, encoding }, wanted) {
+async function linesOf(file, { kind, encoding }, wanted) {
   const last = Math.max(...wanted);
   const lines = new Lines(encoding, kind === "csv", wanted);
   for (let at = 0; at < file.size && lines.line <= last; at += SLICE_BYTES) {

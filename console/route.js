@@ -28,6 +28,14 @@ export function to(screen, id = "", query = {}) {
   return `#/${screen}${id && `/${encodeURIComponent(id)}`}${asked && `?${asked}`}`;
 }
 
+/** The present address, with something else asked for. @param {string} name @param {string} value none takes it away */
+export function asking(name, value) {
+  const { screen, id, query } = here();
+  if (value) query.set(name, value);
+  else query.delete(name);
+  return to(screen, id, query);
+}
+
 /**
  * Goes to an address, as a step that Back undoes.
  *

@@ -37,10 +37,13 @@ export async function recognise() {
   }
 }
 
-/** Ends the session, here and on the server. */
+/** Ends the session, which may have ended by itself. */
 export async function signOut() {
-  await call("DELETE", "auth/session");
-  key = null;
+  try {
+    await call("DELETE", "auth/session");
+  } catch (error) {
+    if (!(error instanceof Failure && error.status === 401)) throw error;
+  }
 }
 
 /**
@@ -67,7 +70,7 @@ export async function signInByCode() {
  *
  * @param {{ why?: string, done: () => void }} of
  */
-export function signInForm({ why, done }) {
+function signInForm({ why, done }) {
   const form = new Form({
     fields: {
       key: { label: "API key", type: "password", required: true, autocomplete: "current-password", spellcheck: "false", placeholder: "abk_…" },

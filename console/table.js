@@ -1,7 +1,7 @@
 // A table without an end: pages come by cursor while one scrolls, the elements of a few
 // dozen rows are used again and again, and far pages are let go and fetched anew.
 import { fill, h, set } from "./dom.js";
-import { Failure, isAborted } from "./api.js";
+import { Failure } from "./api.js";
 import { failed } from "./form.js";
 
 /** As `--row` in tokens.css, in pixels. */
@@ -39,9 +39,7 @@ const UNDER_BAR_MAX = 300_000;
  * @property {(sort: string) => void} [sorted]
  */
 
-/**
- * @template R
- */
+/** @template R */
 export class Table {
   /** @param {TableOf<R>} of */
   constructor(of) {
@@ -59,7 +57,7 @@ export class Table {
     this.chosen = new Map();
     this.open = "";
     this.coming = new AbortController();
-    /** @type {{ element: HTMLElement, cells: HTMLElement[], mark: HTMLElement | null, row: number, record: R | null | undefined }[]} */
+    /** @type {{ element: HTMLElement, cells: HTMLElement[], row: number, record: R | null | undefined }[]} */
     this.slots = [];
 
     const marks = of.selects ? [h("div.cell.mark", { role: "columnheader" }, h("span.unseen", null, "Selected"))] : [];
@@ -72,10 +70,10 @@ export class Table {
       h("div.row.heads", { role: "row", "aria-rowindex": 1 }, marks, this.heads),
       this.body,
     );
-    this.element = h("div.table", null, this.grid, this.aside);
+    this.element = h("div.table", { tabindex: -1 }, this.grid, this.aside);
     this.element.classList.toggle("selects", Boolean(of.selects));
     this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    this.grid.addEventListener("keydown", (event) => this.pressed(event));
+    this.element.addEventListener("keydown", (event) => this.pressed(event));
     this.grid.addEventListener("click", (event) => this.clicked(event));
     this.sizes = new ResizeObserver(() => {
       this.element.style.setProperty("--scrollbar", `${this.element.offsetWidth - this.element.clientWidth}px`);
@@ -88,7 +86,7 @@ export class Table {
   head(column) {
     const { sort } = column;
     const inside = sort ? h("button.sort", { type: "button", onclick: () => this.of.sorted?.(sort) }, column.name) : column.name;
-    return h("div.cell", { role: "columnheader", class: `cell ${column.class ?? ""}`, "data-sort": sort }, inside);
+    return h("div", { role: "columnheader", class: `cell ${column.class ?? ""}`, "data-sort": sort }, inside);
   }
 
   /** Shows by which column it is sorted. @param {string} sort @param {boolean} isDown */
@@ -101,9 +99,12 @@ export class Table {
     this.coming.abort();
     this.coming = new AbortController();
     const { signal } = this.coming;
+    // What stands behind the old rows is nothing to the new ones.
+    this.isComing = true;
     try {
       const first = await this.of.load("", PAGE_ROWS, signal);
       if (signal.aborted) return;
+      this.isComing = false;
       this.pages = [{ cursor: "", records: first.records, count: first.records.length, isLoading: false }];
       this.next = first.next;
       this.count = first.records.length;
@@ -115,7 +116,7 @@ export class Table {
       this.of.came?.(first.records);
       this.draw();
     } catch (error) {
-      if (!isAborted(error)) this.broken(error);
+      if (!signal.aborted) this.broken(error, () => this.restart());
     }
   }
 
@@ -127,20 +128,18 @@ export class Table {
     for (let number = from; number <= to; number += 1) await this.fetch(number);
   }
 
-  /** @param {unknown} error */
-  broken(error) {
+  /** Says beneath the rows what did not come. @param {unknown} error @param {() => Promise<void>} again */
+  broken(error, again) {
     if (error instanceof Failure && error.status === 401) return;
     // What was asked for is wrong: what stands there is no answer to it.
     if (error instanceof Failure && error.status === 400) this.count = 0;
-    if (this.count) return;
-    this.draw();
-    fill(this.aside, failed(error, () => void this.restart()));
+    if (!this.count) this.draw();
+    fill(this.aside, failed(error, () => void again()));
   }
 
   /** The record of a row; null while it is not here. @param {number} row @returns {R | null} */
   record(row) {
-    const page = this.pages[this.pageOf(row)];
-    return page?.records?.[row % PAGE_ROWS] ?? null;
+    return this.pages[this.pageOf(row)]?.records?.[row % PAGE_ROWS] ?? null;
   }
 
   /** @param {number} row */
@@ -156,7 +155,7 @@ export class Table {
     const { signal } = this.coming;
     try {
       const { records } = await this.of.load(page.cursor, PAGE_ROWS, signal);
-      if (signal.aborted) return;
+      if (signal.aborted || this.pages[number] !== page) return;
       page.records = records;
       if (number === this.pages.length - 1) this.count += records.length - page.count;
       page.count = records.length;
@@ -165,7 +164,7 @@ export class Table {
       this.of.came?.(records);
       this.draw();
     } catch (error) {
-      if (!isAborted(error)) this.broken(error);
+      if (!signal.aborted) this.broken(error, () => this.restart());
     } finally {
       page.isLoading = false;
     }
@@ -180,16 +179,18 @@ export class Table {
     try {
       const { records, next } = await this.of.load(cursor, PAGE_ROWS, signal);
       if (signal.aborted) return;
+      this.isComing = false;
+      fill(this.aside);
       this.pages.push({ cursor, records, count: records.length, isLoading: false });
       this.next = records.length === PAGE_ROWS ? next : null;
       this.count += records.length;
       this.letGo(this.pages.length - 1);
       this.of.came?.(records);
-    } catch (error) {
-      if (!isAborted(error)) this.broken(error);
-    } finally {
-      this.isComing = false;
       this.draw();
+    } catch (error) {
+      if (signal.aborted) return;
+      this.isComing = false;
+      this.broken(error, () => this.more());
     }
   }
 
@@ -227,9 +228,8 @@ export class Table {
     if (this.count <= UNDER_BAR_MAX && this.origin === 0) return;
     const half = UNDER_BAR_MAX / 2;
     const first = Math.floor(this.element.scrollTop / ROW);
-    let by = 0;
-    if (first > UNDER_BAR_MAX * 0.9 && this.origin + UNDER_BAR_MAX < this.count) by = half;
-    if (first < UNDER_BAR_MAX * 0.1 && this.origin > 0) by = -Math.min(half, this.origin);
+    const isLow = first > UNDER_BAR_MAX * 0.9 && this.origin + UNDER_BAR_MAX < this.count;
+    const by = isLow ? half : first < UNDER_BAR_MAX * 0.1 ? -Math.min(half, this.origin) : 0;
     if (!by) return;
     this.origin += by;
     this.element.scrollTop -= by * ROW;
@@ -250,7 +250,11 @@ export class Table {
       const slot = this.slots[row % size];
       if (slot) this.fillSlot(slot, row);
     }
-    for (const slot of this.slots) slot.element.hidden = slot.row < from || slot.row >= to;
+    for (const slot of this.slots) {
+      const isFar = slot.row < from || slot.row >= to;
+      if (isFar) this.letFocusGo(slot.element);
+      slot.element.hidden = isFar;
+    }
     for (const number of new Set([this.pageOf(from), this.pageOf(Math.max(from, to - 1))])) {
       if (this.pages[number] && !this.pages[number].records) void this.fetch(number);
     }
@@ -259,10 +263,15 @@ export class Table {
 
   slot() {
     const mark = this.of.selects ? h("div.cell.mark", { role: "gridcell" }, h("span.box", { "aria-hidden": "true" })) : null;
-    const cells = this.of.columns.map((column) => h("div.cell", { role: "gridcell", class: `cell ${column.class ?? ""}` }));
+    const cells = this.of.columns.map((column) => h("div", { role: "gridcell", class: `cell ${column.class ?? ""}` }));
     const element = h("div.row", { role: "row", tabindex: -1, hidden: true }, mark, cells);
     this.body.append(element);
-    return { element, cells, mark, row: -1, record: /** @type {R | null | undefined} */ (undefined) };
+    return { element, cells, row: -1, record: /** @type {R | null | undefined} */ (undefined) };
+  }
+
+  /** What had the focus is gone, or another row now: the table keeps it. @param {HTMLElement} row */
+  letFocusGo(row) {
+    if (row.contains(document.activeElement)) this.element.focus({ preventScroll: true });
   }
 
   /** @param {Table<R>["slots"][number]} slot @param {number} row */
@@ -270,20 +279,18 @@ export class Table {
     const record = this.record(row);
     const isOther = slot.row !== row || slot.record !== record;
     if (isOther) {
-      // What had the focus is another row now.
-      if (slot.row !== row && slot.element === document.activeElement) this.element.focus({ preventScroll: true });
+      if (slot.row !== row) this.letFocusGo(slot.element);
       slot.row = row;
       slot.record = record;
-      slot.element.style.transform = `translateY(${(row - this.origin) * ROW}px)`;
       set(slot.element, "aria-rowindex", row + 2);
       for (const [number, column] of this.of.columns.entries()) {
         const shown = record ? column.show(record) : "";
-        const cell = slot.cells[number];
-        if (!cell) continue;
+        const cell = /** @type {HTMLElement} */ (slot.cells[number]);
         if (typeof shown === "string") cell.textContent = shown;
         else fill(cell, shown);
       }
-    } else slot.element.style.transform = `translateY(${(row - this.origin) * ROW}px)`;
+    }
+    slot.element.style.transform = `translateY(${(row - this.origin) * ROW}px)`;
     const id = record ? this.of.id(record) : "";
     const isChosen = this.chosen.has(id);
     set(slot.element, "aria-selected", this.of.selects ? String(isChosen) : null);
@@ -309,20 +316,20 @@ export class Table {
 
   /** Moves to a row, with the focus. @param {number} row */
   move(row) {
-    if (!this.count) return;
+    if (!this.count) return this.element.focus({ preventScroll: true });
     this.at = Math.max(0, Math.min(row, this.count - 1));
     const { scrollTop, clientHeight } = this.element;
-    const heads = ROW;
     const top = (this.at - this.origin) * ROW;
     if (top < scrollTop) this.element.scrollTop = top;
-    else if (top + ROW + heads > scrollTop + clientHeight) this.element.scrollTop = top + ROW + heads - clientHeight;
+    // The heads take the room of one row.
+    else if (top + 2 * ROW > scrollTop + clientHeight) this.element.scrollTop = top + 2 * ROW - clientHeight;
     this.draw();
     this.elementOf(this.at)?.focus({ preventScroll: true });
   }
 
   /** @param {KeyboardEvent} event */
   pressed(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof HTMLElement) || !event.target.matches(".row")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof HTMLElement) || !event.target.matches(".row, .table")) return;
     const page = Math.max(1, Math.floor(this.element.clientHeight / ROW) - 2);
     /** @type {Record<string, number>} */
     const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page, Home: -this.at, End: this.count };

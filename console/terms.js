@@ -121,10 +121,9 @@ export class Terms {
   /** Says at its field what the server refused. @param {unknown} error */
   blame(error) {
     if (!(error instanceof Failure)) throw error;
-    if (error.isSilence) return this.say("The server does not answer. It is not known whether it was done: look at the list before you repeat it.");
     const { message } = error;
     const field = this.fieldOf(message);
-    if (!field) return this.say(message);
+    if (!field) return this.say(error.said);
     field.wrong(message);
     if (field instanceof Permissions) return field.focus();
     field.input.focus();

@@ -76,10 +76,10 @@ function one(result) {
   return h(
     "li",
     null,
-    h("div.line", null, h("span.who", null, name), h("span.number", null, msisdn ?? ""), h("span", { class: status === "ok" ? "muted" : "late" }, WORDS[status] ?? status)),
+    h("div.line", null, h("span.who", null, name), h("span.number", null, msisdn ?? ""), h("span", { class: status === "ok" ? "muted" : "warn" }, WORDS[status] ?? status)),
     why ? h("p.note", null, why) : null,
     text === undefined ? null : h("p.text", null, marked(text, missing)),
-    missing.length ? h("p.late", null, `Missing: ${missing.map((name) => name.trim()).join(", ")}`) : null,
+    missing.length ? h("p.warn", null, `Missing: ${missing.map((name) => name.trim()).join(", ")}`) : null,
   );
 }
 

@@ -1,13 +1,14 @@
 // Trying it: recipients and a text at the left, what the server would have a sender send
 // at the right, and the curl that does the same.
-import { BOOK, Failure, get, isAborted, post } from "./api.js";
+import { BOOK, Failure, isAborted, post } from "./api.js";
 import { fill, h } from "./dom.js";
 import { Field, button, busy, curl, fieldOf, lesson } from "./form.js";
 import { counted } from "./format.js";
+import { everyGroup } from "./grouplist.js";
 import { may } from "./session.js";
 import { showResults } from "./tried.js";
 
-/** @typedef {{ id: string, name: string, members: number }} Group */
+/** @typedef {import("./grouplist.js").Group} Group */
 
 /** How long one may pause between two letters. */
 const TYPING_MS = 350;
@@ -49,7 +50,7 @@ class Trial {
     this.others = h("select.small", { "aria-label": "Add a group" });
     this.chips = h("div.chips");
     this.said = h("p.said", { role: "alert", hidden: true });
-    this.old = h("p.late", { role: "status" });
+    this.old = h("p.warn", { role: "status" });
     this.button = h("button.button.first", { type: "submit" }, "Render");
     this.result = h("section.result", { "aria-labelledby": "result", "aria-live": "off" });
     this.example = h("div");
@@ -84,7 +85,7 @@ class Trial {
   async loadGroups() {
     if (!may("read:Groups")) return;
     try {
-      this.groups = (await get("addressbook/groups?limit=1000")).records;
+      this.groups = await everyGroup();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
     }
