@@ -1,7 +1,7 @@
 // One contact in the drawer: what it is, and every way of changing it.
 import { BOOK, Failure, call, get, post, read, repeatable, segment } from "./api.js";
 import { fill, h } from "./dom.js";
-import { Field, ask, busy, button, curl, fieldOf, fresh, submits } from "./form.js";
+import { Field, ask, button, curl, fieldOf, fresh, submits } from "./form.js";
 import { short, when } from "./format.js";
 import { everyGroup } from "./grouplist.js";
 import { conflict } from "./conflict.js";

@@ -42,7 +42,7 @@ export class Field {
       : options
         ? h("select.input", given, options.map(([key, words]) => h("option", { value: key }, words)))
         : h("input.input", { ...given, value });
-    if (options) this.input.value = value;
+    if (options && value) this.input.value = value;
     this.label = h("label", { for: id }, label);
     this.element = h("div.field", null, this.label, this.input, hint ? h("p.hint", { id: `${id}-hint` }, hint) : null, this.error);
     this.input.addEventListener("input", () => this.wrong(""));
