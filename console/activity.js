@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { h } from "./dom.js";
 import { Drawer } from "./drawer.js";
-import { button, lesson } from "./form.js";
+import { button, factsOf, lesson } from "./form.js";
 import { counted, rowTime, utc, when } from "./format.js";
 import { actorOf, changesOf, keyLink, sentence, titleOf } from "./events.js";
 import { keyNames } from "./keylist.js";
@@ -25,6 +25,7 @@ export function open() {
   const table = /** @type {Table<Event>} */ (
     new Table({
       label: "Activity",
+      widths: ["112px minmax(110px, 2fr) minmax(0, 6fr) 140px", "112px minmax(100px, 2fr) minmax(0, 5fr)", "92px minmax(0, 1fr)"],
       columns: [
         { name: "When", class: "muted moment", show: (event) => rowTime(event.created_on) },
         { name: "Who", class: "when", show: (event) => actorOf(event, names) },
@@ -44,9 +45,6 @@ export function open() {
     })
   );
   table.element.classList.add("of-activity");
-  table.element.style.setProperty("--columns", "112px minmax(110px, 2fr) minmax(0, 6fr) 140px");
-  table.element.style.setProperty("--columns-narrow", "112px minmax(100px, 2fr) minmax(0, 5fr)");
-  table.element.style.setProperty("--columns-phone", "92px minmax(0, 1fr)");
   const drawer = new Drawer("activity", table);
   const refresh = button("Refresh", () => table.restart());
   const inside = async (/** @type {string} */ id, /** @type {AbortSignal} */ signal) => {
@@ -57,7 +55,6 @@ export function open() {
   return {
     main: h("section.page", null, h("div.top", null, h("h1", null, "Activity"), counts, h("div.acts", null, refresh)), table.element),
     drawer,
-    keys: { j: () => table.focus(), ArrowDown: () => table.focus() },
     update({ id }) {
       if (!seen.size) void table.restart();
       table.openIs(id);
@@ -103,16 +100,16 @@ async function find(id, signal) {
 
 /** @param {Event} event @param {import("./events.js").Names} names @returns {import("./drawer.js").Inside} */
 function openEvent(event, names) {
-  const facts = /** @type {[string, import("./dom.js").Child | import("./dom.js").Child[]][]} */ ([
+  const facts = factsOf([
     ["When", [utc(event.created_on), " ", h("span.muted", null, "(", when(event.created_on), ")")]],
     ["Who", actorOf(event, names)],
     ["From", event.address ?? h("span.muted", null, "no address: not by HTTP")],
-    ...(event.permission ? [["Permission", h("code", null, event.permission)]] : []),
-    ...(event.target ? [["Key", [keyLink(event.target, names), " ", names.has(event.target) ? h("code.muted", null, event.target) : null]]] : []),
+    event.permission && ["Permission", h("code", null, event.permission)],
+    event.target && ["Key", [keyLink(event.target, names), " ", names.has(event.target) && h("code.muted", null, event.target)]],
     ["Event", [h("code", null, event.action), h("span.muted", null, ` ${event.id}`)]],
   ]);
   return {
     title: titleOf(event),
-    body: [h("dl.facts", null, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value)))), changesOf(event)],
+    body: [h("dl.facts", null, facts), changesOf(event)],
   };
 }

@@ -1,9 +1,9 @@
 // The last backups, and making one more.
 import { Failure, call, get } from "./api.js";
 import { fill, h } from "./dom.js";
-import { button } from "./form.js";
+import { button, heads } from "./form.js";
 import { count, counted, size, when } from "./format.js";
-import { may } from "./session.js";
+import { lacks, may } from "./session.js";
 
 /** @typedef {{ name: string, size_bytes: number, created_on: string, contacts: number | null }} Backup */
 
@@ -17,7 +17,7 @@ export class Backups {
     this.isSomewhere = true;
     this.list = h("div");
     this.said = h("p", { role: "status" });
-    this.make = button("Back up now", () => this.add(), { needs: !may("create:Backups") && "create:Backups" });
+    this.make = button("Back up now", () => this.add(), { needs: lacks("create:Backups") });
     this.element = h("section.backups", { "aria-labelledby": "backups" }, h("div.between", null, h("h2", { id: "backups" }, "Backups"), this.make), this.said, this.list);
     if (!may("read:Backups")) fill(this.list, h("p.muted", null, "A key with ", h("code", null, "read:Backups"), " sees here which there are."));
   }
@@ -51,7 +51,7 @@ export class Backups {
       h(
         "table.plain",
         null,
-        h("thead", null, h("tr", null, ["When", "Size", "Contacts", "File"].map((name) => h("th", { scope: "col" }, name)))),
+        heads("When", "Size", "Contacts", "File"),
         h("tbody", null, backups.map((backup) => h("tr", null, h("td", null, when(backup.created_on)), h("td", null, size(backup.size_bytes)), h("td", null, backup.contacts === null ? "–" : count(backup.contacts)), h("td", null, h("code", null, backup.name))))),
       ),
       total > backups.length ? h("p.note", null, `And ${counted(total - backups.length, "older one")}.`) : null,

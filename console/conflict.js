@@ -1,6 +1,6 @@
 // Two versions of one contact, member by member, and a choice for each.
 import { fill, h } from "./dom.js";
-import { busy, fresh } from "./form.js";
+import { busy, fresh, heads } from "./form.js";
 import { written } from "./meta.js";
 
 /** @typedef {{ alias: string, msisdn: string, meta: Record<string, unknown> }} Version */
@@ -38,7 +38,7 @@ export function conflict({ base, mine, theirs, save }) {
     section,
     h("h3", { tabindex: -1 }, "Somebody else changed this contact meanwhile"),
     h("p", null, "Choose for each what is to be stored."),
-    h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, h("span.unseen", null, "Field")), h("th", { scope: "col" }, "Yours"), h("th", { scope: "col" }, "Stored now"))), h("tbody", null, rows)),
+    h("table", null, heads(h("span.unseen", null, "Field"), "Yours", "Stored now"), h("tbody", null, rows)),
     h("div.actions", null, button),
   );
   return section;

@@ -1,13 +1,13 @@
 // One contact in the drawer: what it is, and every way of changing it.
 import { BOOK, Failure, call, get, post, read, repeatable, segment } from "./api.js";
 import { fill, h } from "./dom.js";
-import { Field, ask, button, busy, curl, fieldOf, fresh } from "./form.js";
+import { Field, ask, button, curl, fieldOf, fresh, submits } from "./form.js";
 import { short, when } from "./format.js";
 import { everyGroup } from "./grouplist.js";
 import { conflict } from "./conflict.js";
 import { MetaEditor, written } from "./meta.js";
 import { here, to } from "./route.js";
-import { may } from "./session.js";
+import { lacks, may } from "./session.js";
 
 /** @typedef {{ id: string, alias: string, msisdn: string, created_on: string, updated_on: string, meta: Record<string, unknown>, groups?: { id: string, name: string }[] }} Contact */
 /**
@@ -22,9 +22,7 @@ export async function openContact(id, around) {
   const { record: contact, etag } = await get(pathOf({ id }), { signal: around.signal });
   const isOut = await isOptedOut(contact.alias, around.signal);
   const editor = new Editor(contact, etag, around);
-  const lacksUpdate = !may("update:Contacts") && "update:Contacts";
-  const save = button("Save", () => {}, { class: "first", needs: lacksUpdate, type: "submit", form: editor.element.id });
-  const remove = button(`Delete ${short(contact.alias)}`, () => deleteContact(contact, editor), { class: "bare danger", needs: !may("delete:Contacts") && "delete:Contacts" });
+  const remove = button(`Delete ${short(contact.alias)}`, () => deleteContact(contact, editor), { class: "bare danger", needs: lacks("delete:Contacts") });
   return {
     title: contact.alias,
     under: ["Created ", when(contact.created_on), ", changed ", when(contact.updated_on)],
@@ -34,7 +32,7 @@ export async function openContact(id, around) {
       reachable(contact, isOut, editor),
       curl(`curl -H "Authorization: Bearer $KEY" \\\n  ${new URL(`addressbook/contacts/alias/${segment(contact.alias)}`, BOOK)}`),
     ],
-    foot: [save, editor.said, remove],
+    foot: [editor.button, editor.said, remove],
     isChanged: () => editor.isChanged,
   };
 }
@@ -44,7 +42,7 @@ export function newContact({ changed, drawer }) {
   const alias = new Field({ label: "Alias", required: true, spellcheck: "false", hint: "What your application calls it, such as john or order-20931." });
   const msisdn = new Field({ label: "Number", required: true, inputmode: "tel", placeholder: "+44 7900 900123", hint: "With its country code." });
   const meta = new MetaEditor({});
-  const said = h("p.said", { role: "alert", hidden: true });
+  const said = h("p.said", { role: "alert" });
   const create = h("button.button.first", { type: "submit" }, "Create contact");
   let sent = { body: "", repeat: "" };
   const send = async () => {
@@ -62,10 +60,7 @@ export function newContact({ changed, drawer }) {
     }
   };
   const form = h("form.form", { novalidate: true }, alias.element, msisdn.element, meta.element, said, h("div.actions", null, create));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    void busy(create, send);
-  });
+  submits(form, create, send);
   return {
     title: "New contact",
     body: [form],
@@ -88,11 +83,8 @@ class Editor {
     this.said = h("p.note", { role: "status" });
     this.conflict = h("div");
     this.element = h("form.form", { id: fresh("contact"), novalidate: true }, this.conflict, h("div.pair", null, this.alias.element, this.msisdn.element), this.meta.element);
-    this.element.addEventListener("submit", (event) => {
-      event.preventDefault();
-      const save = /** @type {HTMLButtonElement | null} */ (around.drawer.element.querySelector("footer .first"));
-      if (save && !isFixed) void busy(save, () => this.save());
-    });
+    this.button = button("Save", () => {}, { class: "first", needs: lacks("update:Contacts"), type: "submit", form: this.element.id });
+    submits(this.element, this.button, async () => isFixed || this.save());
   }
 
   get isChanged() {
@@ -184,7 +176,6 @@ function blame(error, fields) {
     fields[name].wrong(`${error.message}.`, link);
     return fields[name].input.focus();
   }
-  said.hidden = false;
   said.textContent = error.said;
 }
 
@@ -204,7 +195,7 @@ async function deleteContact(contact, editor) {
 
 /** The groups of a contact. @param {Contact} contact @param {Editor} editor @returns {HTMLElement} */
 function groupsOf(contact, editor) {
-  const needs = !may("update:Groups") && "update:Groups";
+  const needs = lacks("update:Groups");
   const said = h("p.error", { role: "alert" });
   const change = (/** @type {string} */ group, /** @type {"add" | "remove"} */ how) =>
     attempt(said, async () => {

@@ -11,7 +11,7 @@ import { count, counted, metaLine, rowTime } from "./format.js";
 import { go, here, to } from "./route.js";
 import { order, sortBy } from "./search.js";
 import { Selection } from "./selection.js";
-import { may } from "./session.js";
+import { lacks, may } from "./session.js";
 import { Table } from "./table.js";
 
 /** @typedef {{ id: string, alias: string, msisdn: string, created_on: string, meta?: Record<string, unknown>, isOptedOut?: boolean }} Contact */
@@ -31,7 +31,7 @@ export function open() {
     void table.refresh().then(() => found.look());
     dispatchEvent(new CustomEvent("countschanged"));
   };
-  const needs = !may("create:Contacts") && "create:Contacts";
+  const needs = lacks("create:Contacts");
   const acts = h("div.acts", null, exportButton(), button("New contact", () => drawer.open("new"), { class: "first", needs, "aria-keyshortcuts": "n" }));
   const main = h("section.page", null, h("div.top", null, h("h1", null, "Contacts"), found.element, acts), search.element, bar.element, table.element);
   let query = "none yet";
@@ -42,8 +42,6 @@ export function open() {
     keys: {
       "/": () => search.input.focus(),
       n: () => needs || drawer.open("new"),
-      j: () => table.focus(),
-      ArrowDown: () => table.focus(),
     },
     update({ id, query: asked }) {
       if (String(asked) !== query) {
@@ -71,6 +69,7 @@ function contactTable(open, selected) {
   const table = /** @type {Table<Contact>} */ (
     new Table({
       label: "Contacts",
+      widths: ["minmax(120px, 22fr) minmax(150px, 30fr) minmax(0, 33fr) 110px", "minmax(90px, 2fr) minmax(130px, 3fr) 96px", "minmax(0, 2fr) minmax(0, 3fr)"],
       columns: [
         { name: "Alias", class: "strong", sort: "alias", show: (contact) => contact.alias },
         { name: "Number", class: "number", sort: "msisdn", show: showNumber },

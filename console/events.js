@@ -1,5 +1,6 @@
 // What the audit holds, in words: who did what to which key.
 import { h } from "./dom.js";
+import { heads } from "./form.js";
 import { capital, utc } from "./format.js";
 import { inWords } from "./permissions.js";
 import { to } from "./route.js";
@@ -99,5 +100,5 @@ export function changesOf({ action, changes }) {
     return h("tr", null, title, isNew ? null : h("td", null, term(name, from)), h("td", null, term(name, now)));
   });
   if (!rows.length) return null;
-  return h("table.plain", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "Term"), isNew ? null : h("th", { scope: "col" }, "Before"), h("th", { scope: "col" }, isNew ? "Is" : "After"))), h("tbody", null, rows));
+  return h("table.plain", null, heads("Term", !isNew && "Before", isNew ? "Is" : "After"), h("tbody", null, rows));
 }

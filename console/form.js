@@ -33,7 +33,7 @@ export class Field {
   /** @param {FieldOf} of */
   constructor({ label, hint, area, options, value = "", ...more }) {
     const id = fresh("field");
-    this.error = h("p.error", { id: `${id}-error`, hidden: true });
+    this.error = h("p.error", { id: `${id}-error` });
     const described = [hint && `${id}-hint`, `${id}-error`].filter(Boolean).join(" ");
     const given = { id, "aria-describedby": described, autocomplete: "off", ...more, type: area || options ? undefined : (more.type ?? "text") };
     /** @type {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} */
@@ -42,7 +42,7 @@ export class Field {
       : options
         ? h("select.input", given, options.map(([key, words]) => h("option", { value: key }, words)))
         : h("input.input", { ...given, value });
-    if (options) this.input.value = value;
+    if (options && value) this.input.value = value;
     this.label = h("label", { for: id }, label);
     this.element = h("div.field", null, this.label, this.input, hint ? h("p.hint", { id: `${id}-hint` }, hint) : null, this.error);
     this.input.addEventListener("input", () => this.wrong(""));
@@ -59,7 +59,6 @@ export class Field {
   /** Says what is wrong, and what to do next; nothing takes it back. @param {string} message @param {...import("./dom.js").Child} next */
   wrong(message, ...next) {
     fill(this.error, message, next.length ? " " : null, next);
-    this.error.hidden = !message;
     set(this.input, "aria-invalid", message ? "true" : null);
   }
 }
@@ -79,14 +78,11 @@ export class Form {
   constructor({ fields, verb, submit }) {
     this.fields = /** @type {Record<N, Field>} */ ({});
     for (const name of /** @type {N[]} */ (Object.keys(fields))) this.fields[name] = new Field(fields[name]);
-    this.message = h("p.said", { role: "alert", hidden: true });
+    this.message = h("p.said", { role: "alert" });
     this.button = h("button.button.first", { type: "submit" }, verb);
     const each = /** @type {Field[]} */ (Object.values(this.fields));
     this.element = h("form.form", { novalidate: true }, each.map((field) => field.element), this.message, h("div.actions", null, this.button));
-    this.element.addEventListener("submit", (event) => {
-      event.preventDefault();
-      void busy(this.button, () => this.send(submit));
-    });
+    submits(this.element, this.button, () => this.send(submit));
   }
 
   /** @param {(values: Record<N, string>) => Promise<Partial<Record<N, string>> | void>} submit */
@@ -118,7 +114,6 @@ export class Form {
   /** Says something of the form as a whole. @param {string} words */
   say(words) {
     this.message.textContent = words;
-    this.message.hidden = !words;
   }
 
   focus() {
@@ -266,6 +261,24 @@ export function ask({ title, text, verb, danger = true, typed, typedLabel, only 
 /** An empty screen that teaches. @param {{ title: string, text: import("./dom.js").Child[], action?: HTMLElement | null, example?: string }} of */
 export function lesson({ title, text, action, example }) {
   return h("div.lesson", null, h("h2", null, title), h("p", null, text), action ? h("div.actions", null, action) : null, example ? curl(example) : null);
+}
+
+/** Names and what they are. @param {(false | "" | null | [string, import("./dom.js").Child | import("./dom.js").Child[]])[]} facts */
+export function factsOf(facts) {
+  return facts.map((fact) => fact && h("div", null, h("dt", null, fact[0]), h("dd", null, fact[1])));
+}
+
+/** The heads of a table. @param {...(import("./dom.js").Child)} names */
+export function heads(...names) {
+  return h("thead", null, h("tr", null, names.map((name) => name && h("th", { scope: "col" }, name))));
+}
+
+/** Runs when a form is sent, once at a time. @param {HTMLFormElement} form @param {HTMLButtonElement} pressed @param {() => Promise<any>} run */
+export function submits(form, pressed, run) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void busy(pressed, run);
+  });
 }
 
 /** Shows a failure in place of what it kept from coming. @param {unknown} error @param {() => void} again */

@@ -1,10 +1,10 @@
 // One group in the drawer: its name, who is in it, who is to come and to go.
 import { BOOK, Failure, call, get, post, segment } from "./api.js";
 import { fill, h } from "./dom.js";
-import { Field, Form, ask, button, busy, curl } from "./form.js";
+import { Field, Form, ask, button, curl, submits } from "./form.js";
 import { count, counted, when } from "./format.js";
 import { go, to } from "./route.js";
-import { may } from "./session.js";
+import { lacks, may } from "./session.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./grouplist.js").Group} Group */
@@ -38,12 +38,12 @@ export function newGroup({ changed, drawer }) {
 /** Shows a group. @param {string} id @param {Around} around @returns {Promise<import("./drawer.js").Inside>} */
 export async function openGroup(id, around) {
   const { record } = await get(pathOf(id), { signal: around.signal });
-  const lacksUpdate = !may("update:Groups") && "update:Groups";
+  const lacksUpdate = lacks("update:Groups");
   const name = new Name(record, around);
   const members = new Members(record, around, lacksUpdate);
   const adding = new Adding(record, () => members.changed(), lacksUpdate);
   void members.table.restart();
-  const remove = button("Delete the group", () => deleteGroup(record, name.said, around), { class: "bare danger", needs: !may("delete:Groups") && "delete:Groups" });
+  const remove = button("Delete the group", () => deleteGroup(record, name.said, around), { class: "bare danger", needs: lacks("delete:Groups") });
   const links = [link("See them among contacts", to("contacts", "", { group: id })), link("Try it with this group", to("try", "", { group: id }))];
   return {
     title: record.name,
@@ -71,10 +71,7 @@ class Name {
     this.said = h("p.note", { role: "status" });
     this.save = button("Save", () => this.send(), { class: "first", needs: isFixed && "update:Groups" });
     this.form = h("form.form", { novalidate: true }, this.field.element);
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (!isFixed) void busy(this.save, () => this.send());
-    });
+    submits(this.form, this.save, async () => isFixed || this.send());
   }
 
   get isChanged() {
@@ -109,11 +106,12 @@ class Members {
     this.group = group;
     this.around = around;
     this.total = h("span", { role: "status" }, counted(group.members, "member"));
-    this.said = h("p.error", { role: "alert", hidden: true });
+    this.said = h("p.error", { role: "alert" });
     const mayOpen = may("read:Contacts");
     this.table = /** @type {Table<Member>} */ (
       new Table({
         label: "Members",
+        widths: ["minmax(0, 1fr) 80px", "minmax(0, 1fr) 80px", "minmax(0, 1fr) 80px"],
         columns: [
           { name: "Alias", show: ({ id, alias }) => (mayOpen ? h("a.plain", { href: to("contacts", id), tabindex: -1 }, alias) : alias) },
           ...(lacks ? [] : [{ name: "Take out", class: "end", show: (/** @type {Member} */ member) => this.taker(member) }]),
@@ -131,7 +129,6 @@ class Members {
       event.preventDefault();
       void this.take(member, true);
     });
-    for (const columns of ["--columns", "--columns-narrow", "--columns-phone"]) this.table.element.style.setProperty(columns, "minmax(0, 1fr) 80px");
     const keys = lacks ? null : h("span.keyed", null, h("kbd", null, "Enter"), " opens, ", h("kbd", null, "Del"), " takes out");
     this.element = h("section.inner", { "aria-label": "Members" }, h("div.label", null, h("h3", null, "Members"), keys), this.said, this.table.element);
   }
@@ -149,7 +146,6 @@ class Members {
 
   /** @param {Member} member @param {boolean} hasFocus whether the focus is on its row */
   async take(member, hasFocus) {
-    this.said.hidden = true;
     try {
       const { results } = await post(`${pathOf(this.group.id)}/members`, { remove: [member.alias] });
       if (results[0]?.error) throw new Failure(400, results[0].error.name, results[0].error.message, null);
@@ -157,7 +153,6 @@ class Members {
       if (hasFocus) this.table.focus();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      this.said.hidden = false;
       this.said.textContent = `${member.alias} was not taken out: ${error.message}`;
     }
   }

@@ -9,7 +9,7 @@ import { newGroup, openGroup } from "./group.js";
 import { everyGroup } from "./grouplist.js";
 import { go, here, to } from "./route.js";
 import { Search, order, sortBy } from "./search.js";
-import { may } from "./session.js";
+import { lacks, may } from "./session.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./grouplist.js").Group} Group */
@@ -35,7 +35,7 @@ export function open() {
     void table.refresh();
     dispatchEvent(new CustomEvent("countschanged"));
   };
-  const needs = !may("create:Groups") && "create:Groups";
+  const needs = lacks("create:Groups");
   const acts = h("div.acts", null, button("New group", () => drawer.open("new"), { class: "first", needs, "aria-keyshortcuts": "n" }));
   const main = h("section.page", null, h("div.top", null, h("h1", null, "Groups"), shelf.element, acts), search.element, table.element);
   let query = "none yet";
@@ -46,8 +46,6 @@ export function open() {
     keys: {
       "/": () => search.input.focus(),
       n: () => needs || drawer.open("new"),
-      j: () => table.focus(),
-      ArrowDown: () => table.focus(),
     },
     update({ id, query: asked }) {
       if (String(asked) !== query) {
@@ -76,6 +74,7 @@ function groupTable(shelf, open) {
   const table = /** @type {Table<Group>} */ (
     new Table({
       label: "Groups",
+      widths: ["minmax(160px, 2fr) 120px minmax(160px, 1fr)", "minmax(120px, 1fr) 96px 128px", "minmax(0, 1fr) 88px"],
       columns: [
         { name: "Name", class: "strong", sort: "name", show: (group) => group.name },
         { name: "Members", class: "digits end", sort: "members", show: (group) => count(group.members) },
@@ -88,9 +87,6 @@ function groupTable(shelf, open) {
       sorted: (by) => sortBy(by, FIRST),
     })
   );
-  table.element.style.setProperty("--columns", "minmax(160px, 2fr) 120px minmax(160px, 1fr)");
-  table.element.style.setProperty("--columns-narrow", "minmax(120px, 1fr) 96px 128px");
-  table.element.style.setProperty("--columns-phone", "minmax(0, 1fr) 88px");
   return table;
 }
 

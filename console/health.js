@@ -4,6 +4,7 @@ import { Failure, get, isAborted } from "./api.js";
 import { Backups } from "./backups.js";
 import { Chart } from "./chart.js";
 import { fill, h } from "./dom.js";
+import { factsOf } from "./form.js";
 import { capital, count, size, took, when } from "./format.js";
 import { may } from "./session.js";
 
@@ -123,14 +124,14 @@ class Health {
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       if (this.cameOn) this.old.textContent = `as they were at ${this.cameOn}`;
-      else fill(this.facts, h("div", null, h("dt", null, "Figures"), h("dd", null, error.message)));
+      else fill(this.facts, factsOf([["Figures", error.message]]));
     }
   }
 
   /** @param {Status} status */
   show(status) {
     const backup = !status.backups && !status.last_backup_on ? h("span.muted", null, "none: no directory is named") : when(status.last_backup_on);
-    const facts = /** @type {[string, import("./dom.js").Child | import("./dom.js").Child[]][]} */ ([
+    const facts = factsOf([
       ["Version", status.version],
       ["Up since", when(status.started_on)],
       ["Contacts", count(status.contacts)],
@@ -142,7 +143,7 @@ class Health {
       ["Last backup", backup],
     ]);
     const focused = this.facts.contains(document.activeElement) ? [...this.facts.querySelectorAll("time")].indexOf(/** @type {any} */ (document.activeElement)) : -1;
-    fill(this.facts, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+    fill(this.facts, facts);
     if (focused >= 0) this.facts.querySelectorAll("time")[focused]?.focus();
     const { disk_free_bytes: free, database_bytes: book } = status;
     this.low.hidden = free >= LITTLE_BYTES && free >= 2 * book;

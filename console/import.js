@@ -9,7 +9,7 @@ import { advice, badRows, cleared, figures, spoken } from "./outcome.js";
 import { described, preview } from "./preview.js";
 import { rejectsFile } from "./rejects.js";
 import { to } from "./route.js";
-import { may } from "./session.js";
+import { lacks, may } from "./session.js";
 
 /** @typedef {import("./outcome.js").Answer} Answer */
 /** @typedef {import("./csv.js").Beginning} Beginning */
@@ -245,11 +245,11 @@ class ImportPage {
 
   /** What broke in the middle is finished by the same file. @param {string} why @param {Answer | null} [answer] */
   broke(why, answer = null) {
-    const lacks = !may("update:Contacts") && "update:Contacts";
+    const needs = lacks("update:Contacts");
     // What only creates would refuse what it has stored already.
     const mode = this.settings.mode === "create" ? "upsert" : this.settings.mode;
     const name = MODES.find(([one]) => one === mode)?.[1] ?? "";
-    const again = button(`Try the same file with ${name}`, () => this.inMode(mode), { class: "first", needs: lacks });
+    const again = button(`Try the same file with ${name}`, () => this.inMode(mode), { class: "first", needs });
     const text = `${answer ? "What is stored stays." : "Rows may have been stored, and they stay."} To finish, import the same file again with ${name}: rows that are stored already count as unchanged.`;
     const rows = (answer && badRows(answer, { readAs: null })) ?? [];
     this.put(section("The import is not finished", h("p.said", { role: "alert" }, why), h("p", null, text), answer ? figures(answer.summary, true) : null, h("div.actions", null, again, answer ? this.rejects(answer) : null), ...rows), true);

@@ -1,7 +1,7 @@
 // One key in the drawer: making it, changing it, giving it another token, taking it away.
 import { BOOK, Failure, call, get, post, segment } from "./api.js";
 import { fill, h } from "./dom.js";
-import { Field, ask, busy, button, copies, curl, fresh } from "./form.js";
+import { Field, ask, button, copies, curl, factsOf, fresh, submits } from "./form.js";
 import { ago, capital, short, utc, when } from "./format.js";
 import { stateOf } from "./keystate.js";
 import { here, to } from "./route.js";
@@ -26,18 +26,15 @@ export async function newKey(around) {
   const terms = new Terms(null, { own });
   const make = h("button.button.first", { type: "submit" }, "Create key");
   const form = h("form.form", { novalidate: true }, terms.parts, h("div.actions", null, make));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    void busy(make, async () => {
-      terms.clear();
-      try {
-        const { record } = await post("auth/keys", terms.value);
-        around.changed();
-        around.drawer.fill(showOnce(record, "Made", around));
-      } catch (error) {
-        terms.blame(error);
-      }
-    });
+  submits(form, make, async () => {
+    terms.clear();
+    try {
+      const { record } = await post("auth/keys", terms.value);
+      around.changed();
+      around.drawer.fill(showOnce(record, "Made", around));
+    } catch (error) {
+      terms.blame(error);
+    }
   });
   return { title: "New key", body: [form], focus: terms.name.input, isChanged: () => terms.isChanged };
 }
@@ -99,7 +96,7 @@ class OneKey {
     this.isRevoked = this.state.is === "revoked";
     this.terms = new Terms(key, { isFixed: this.isRevoked || !may("update:ApiKeys") || Boolean(this.lacks), own: this.own });
     this.said = h("p.note", { role: "status" });
-    this.trouble = h("p.said", { role: "alert", hidden: true });
+    this.trouble = h("p.said", { role: "alert" });
   }
 
   inside() {
@@ -109,10 +106,7 @@ class OneKey {
     const lacks = !may("update:ApiKeys") ? "update:ApiKeys" : this.lacks;
     // It stands outside of its form, which Enter finds by the id.
     const save = lacks ? button("Save", () => {}, { class: "first", needs: lacks }) : h("button.button.first", { type: "submit", form: id }, "Save");
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (!lacks && !this.isRevoked) void busy(save, () => this.save());
-    });
+    submits(form, save, async () => lacks || this.isRevoked || this.save());
     const removes = !may("delete:ApiKeys") ? "delete:ApiKeys" : !this.isOwn && this.lacks;
     const revoke = button(`Revoke ${short(key.name)}`, () => this.revoke(), { class: "bare danger", needs: removes });
     return {
@@ -133,14 +127,14 @@ class OneKey {
   facts() {
     const { key } = this;
     const replaces = this.all.filter(({ replaced_by }) => replaced_by === key.id);
-    const facts = /** @type {[string, import("./dom.js").Child | import("./dom.js").Child[]][]} */ ([
+    const facts = factsOf([
       ["Id", [h("code", null, key.id), " ", copies(key.id, "the id")]],
       ["Created", [when(key.created_on), " by ", key.created_by ? this.link(key.created_by) : "the command line"]],
       ["Last use", when(key.last_used_on, "not used yet")],
-      ...(replaces.length ? [["Takes the place of", replaces.flatMap(({ id }, number) => [number ? ", " : "", this.link(id, true)])]] : []),
-      ...(key.replaced_by ? [["Replaced by", this.link(key.replaced_by, true)]] : []),
+      replaces.length > 0 && ["Takes the place of", replaces.flatMap(({ id }, number) => [number ? ", " : "", this.link(id, true)])],
+      key.replaced_by && ["Replaced by", this.link(key.replaced_by, true)],
     ]);
-    return h("dl.facts", null, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+    return h("dl.facts", null, facts);
   }
 
   /** @param {string} id @param {boolean} [isTold] with its id, where the names are the same */
@@ -246,7 +240,6 @@ class OneKey {
     if (error && !(error instanceof Failure)) throw error;
     const failure = /** @type {Failure | ""} */ (error);
     fill(this.trouble, failure && failure.said);
-    this.trouble.hidden = !failure;
     if (failure) this.trouble.scrollIntoView({ block: "nearest" });
   }
 }

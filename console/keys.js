@@ -9,7 +9,7 @@ import { everyKey } from "./keylist.js";
 import { stateOf } from "./keystate.js";
 import { inWords } from "./permissions.js";
 import { become, to } from "./route.js";
-import { may, who } from "./session.js";
+import { lacks, who } from "./session.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./terms.js").Key} Key */
@@ -17,7 +17,7 @@ import { Table } from "./table.js";
 /** @returns {import("./main.js").Screen} */
 export function open() {
   const book = new Book();
-  const needs = !may("create:ApiKeys") && "create:ApiKeys";
+  const needs = lacks("create:ApiKeys");
   const counts = h("p.count", { role: "status" });
   const acts = h("div.acts");
   const fresh = () => drawer.open("new");
@@ -44,7 +44,7 @@ export function open() {
   return {
     main: h("section.page", null, h("div.top", null, h("h1", null, "Keys"), counts, acts), table.element),
     drawer,
-    keys: { n: () => offered || fresh(), j: () => table.focus(), ArrowDown: () => table.focus() },
+    keys: { n: () => offered || fresh() },
     update({ id }) {
       if (!book.known) void table.restart();
       table.openIs(id);
@@ -85,6 +85,7 @@ function keyTable(book, open, came) {
   const table = /** @type {Table<Key>} */ (
     new Table({
       label: "Keys",
+      widths: ["minmax(120px, 24fr) minmax(140px, 36fr) minmax(130px, 24fr) 104px 168px", "minmax(110px, 3fr) minmax(0, 4fr) 184px", "minmax(0, 1fr) minmax(0, 152px)"],
       columns: [
         { name: "Name", class: "strong", show: (key) => [key.name, key.id === who()?.id ? h("span.self", null, "you") : null] },
         { name: "May", class: "muted when", show: (key) => inWords(key.permissions) },
@@ -105,9 +106,6 @@ function keyTable(book, open, came) {
     })
   );
   table.element.classList.add("of-keys");
-  table.element.style.setProperty("--columns", "minmax(120px, 24fr) minmax(140px, 36fr) minmax(130px, 24fr) 104px 168px");
-  table.element.style.setProperty("--columns-narrow", "minmax(110px, 3fr) minmax(0, 4fr) 184px");
-  table.element.style.setProperty("--columns-phone", "minmax(0, 1fr) minmax(0, 152px)");
   return table;
 }
 

@@ -132,7 +132,8 @@ async function follow() {
   fill(main, screen.main);
   if (screen.drawer) document.body.append(screen.drawer.element);
   const { drawer } = screen;
-  screenKeys({ ...screen.keys, Escape: () => drawer?.isOpen && void drawer.close() });
+  const toTable = () => drawer?.table.focus();
+  screenKeys({ ...screen.keys, ...(drawer && { j: toTable, ArrowDown: toTable, Escape: () => drawer.isOpen && void drawer.close() }) });
   screen.update(route);
   // Where the focus was is gone.
   if (wasAt !== NOWHERE && document.activeElement === document.body) main.focus();

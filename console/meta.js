@@ -16,7 +16,7 @@ export class MetaEditor {
     this.rows = [];
     this.isText = false;
     this.list = h("div.members");
-    this.error = h("p.error", { hidden: true, role: "alert", id: "meta-error" });
+    this.error = h("p.error", { role: "alert", id: "meta-error" });
     this.text = h("textarea.input.mono", { "aria-label": "Meta as JSON", rows: 10, spellcheck: "false", "aria-describedby": "meta-error", oninput: () => this.wrong("") });
     this.asForm = button("Form", () => this.show(false), { class: "bare small" });
     this.asText = button("JSON", () => this.show(true), { class: "bare small" });
@@ -139,7 +139,6 @@ export class MetaEditor {
   /** @param {string} message */
   wrong(message) {
     this.error.textContent = message;
-    this.error.hidden = !message;
   }
 }
 

@@ -2,10 +2,10 @@
 // numbers are opted out, one or ten thousand.
 import { BOOK, Failure, call, get, post, segment } from "./api.js";
 import { fill, h } from "./dom.js";
-import { Field, ask, button, busy, curl } from "./form.js";
+import { Field, ask, button, curl, heads, submits } from "./form.js";
 import { count, counted, when } from "./format.js";
 import { to } from "./route.js";
-import { may } from "./session.js";
+import { lacks, may } from "./session.js";
 
 /** @typedef {{ msisdn: string, created_on: string }} Optout */
 /**
@@ -29,11 +29,11 @@ export async function openOptout(number, around) {
   const said = h("p.error", { role: "alert" });
   const example = curl(`curl -H "Authorization: Bearer $KEY" \\\n${new URL(path, BOOK)}`);
   if (!optout) {
-    const needs = !may("create:Optouts") && "create:Optouts";
+    const needs = lacks("create:Optouts");
     const out = button("Opt this number out", () => change(number, said, around, () => post("addressbook/optouts", { msisdn: number })), { class: "first", needs });
     return { title: number, under: "Not opted out: it may be sent to", body: [sharing], foot: [out, said] };
   }
-  const needs = !may("delete:Optouts") && "delete:Optouts";
+  const needs = lacks("delete:Optouts");
   const back = button("Opt in again", () => optIn(optout, said, around), { class: "danger", needs });
   return { title: optout.msisdn, under: ["Opted out ", when(optout.created_on)], body: [h("p", null, "Senders leave this number out, whichever contact has it."), sharing, example], foot: [said, back] };
 }
@@ -100,10 +100,7 @@ class Adding {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.send.click();
     });
     this.element = h("form.form", { novalidate: true }, this.field.element, h("div.actions", null, this.send, this.said), this.failed);
-    this.element.addEventListener("submit", (event) => {
-      event.preventDefault();
-      void busy(this.send, () => this.run());
-    });
+    submits(this.element, this.send, () => this.run());
   }
 
   get isChanged() {
@@ -161,8 +158,7 @@ class Adding {
     this.field.wrong(`${bad.length === 1 ? "This one" : `These ${count(bad.length)}`} failed. Mend and send again.`);
     const rows = bad.slice(0, FAILED_MAX).map(({ index, error }, at) => h("tr", null, h("td.muted", null, count(at + 1)), h("td.mono", null, numbers[index]), h("td", null, error.message)));
     const more = bad.length > FAILED_MAX ? h("p.note", null, `The first ${count(FAILED_MAX)} of ${count(bad.length)}.`) : null;
-    const head = ["Line", "Number", "Why"].map((name) => h("th", { scope: "col" }, name));
-    fill(this.failed, h("table.list", null, h("thead", null, h("tr", null, head)), h("tbody", null, rows)), more);
+    fill(this.failed, h("table.list", null, heads("Line", "Number", "Why"), h("tbody", null, rows)), more);
   }
 
   /** @param {string} why */

@@ -7,7 +7,7 @@ import { count, counted, rowTime } from "./format.js";
 import { newOptouts, openOptout } from "./optout.js";
 import { go, here, to } from "./route.js";
 import { Search } from "./search.js";
-import { may } from "./session.js";
+import { lacks, may } from "./session.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./optout.js").Optout} Optout */
@@ -25,7 +25,7 @@ export function open() {
     void table.refresh().then(() => total.look(table.count));
     dispatchEvent(new CustomEvent("countschanged"));
   };
-  const needs = !may("create:Optouts") && "create:Optouts";
+  const needs = lacks("create:Optouts");
   const acts = h("div.acts", null, button("Opt numbers out", () => drawer.open("new"), { class: "first", needs, "aria-keyshortcuts": "n" }));
   const main = h("section.page", null, h("div.top", null, h("h1", null, "Opt-outs"), total.element, acts), search.element, table.element);
   let query = "none yet";
@@ -36,8 +36,6 @@ export function open() {
     keys: {
       "/": () => search.input.focus(),
       n: () => needs || drawer.open("new"),
-      j: () => table.focus(),
-      ArrowDown: () => table.focus(),
     },
     update({ id, query: asked }) {
       if (String(asked) !== query) {
@@ -64,6 +62,7 @@ function optoutTable(search, open) {
   const table = /** @type {Table<Optout>} */ (
     new Table({
       label: "Opt-outs",
+      widths: ["minmax(160px, 1fr) minmax(120px, 1fr)", "minmax(160px, 1fr) minmax(120px, 1fr)", "minmax(0, 1fr) 104px"],
       columns: [
         { name: "Number", class: "digits", show: (optout) => optout.msisdn },
         { name: "Since", class: "muted", show: (optout) => rowTime(optout.created_on) },
@@ -74,9 +73,6 @@ function optoutTable(search, open) {
       empty: () => (search.isWrong ? h("div") : nothing()),
     })
   );
-  table.element.style.setProperty("--columns", "minmax(160px, 1fr) minmax(120px, 1fr)");
-  table.element.style.setProperty("--columns-narrow", "minmax(160px, 1fr) minmax(120px, 1fr)");
-  table.element.style.setProperty("--columns-phone", "minmax(0, 1fr) 104px");
   return table;
 }
 
@@ -128,7 +124,7 @@ class Total {
 class NumberSearch extends Search {
   constructor() {
     super("Search for a whole number", "Whole number", "msisdn", { inputmode: "tel", "aria-describedby": "optout-search" });
-    this.error = h("p.error", { id: "optout-search", role: "status", hidden: true });
+    this.error = h("p.error", { id: "optout-search", role: "status" });
     this.element.append(this.error);
     this.input.addEventListener("input", () => this.wrong(""));
   }
@@ -138,13 +134,12 @@ class NumberSearch extends Search {
   }
 
   get isWrong() {
-    return !this.error.hidden;
+    return Boolean(this.error.textContent);
   }
 
   /** @param {string} message */
   wrong(message) {
     this.error.textContent = message;
-    this.error.hidden = !message;
     set(this.input, "aria-invalid", message ? "true" : null);
   }
 }

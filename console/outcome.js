@@ -1,6 +1,6 @@
 // What came of an import, tried or done: the counts, what would be lost, and the bad rows.
 import { h } from "./dom.js";
-import { button } from "./form.js";
+import { button, heads } from "./form.js";
 import { count, counted } from "./format.js";
 
 /**
@@ -47,7 +47,6 @@ export function badRows({ summary, errors }, { readAs }) {
   const isOther = readAs && summary.messages["Row is not text in UTF-8"];
   const shown = errors.slice(0, ROWS_MAX);
   const rows = shown.map(({ line, field, message }) => h("tr", null, h("td.digits", null, count(line)), h("td", null, field ?? h("span.muted", null, "row")), h("td", null, message)));
-  const heads = ["Line", "Field", "What is wrong"].map((name) => h("th", { scope: "col" }, name));
   const isOne = kinds.length === 1 && summary.failed <= shown.length;
   const more = summary.failed > shown.length ? `The first ${count(shown.length)} bad rows of ${count(summary.failed)}` : "The bad rows";
   return [
@@ -55,7 +54,7 @@ export function badRows({ summary, errors }, { readAs }) {
     isOne ? null : h("table.list.kinds", null, h("tbody", null, kinds.map(([message, number]) => h("tr", null, h("td.digits", null, count(number)), h("th", { scope: "row" }, message))))),
     isOther ? h("p", null, button("Read the file as Windows-1252", () => readAs?.("windows-1252"), { class: "link" })) : null,
     h("h3", null, more),
-    h("div.scrolls", { tabindex: 0, role: "group", "aria-label": "Bad rows" }, h("table.list.rejects", null, h("thead", null, h("tr", null, heads)), h("tbody", null, rows))),
+    h("div.scrolls", { tabindex: 0, role: "group", "aria-label": "Bad rows" }, h("table.list.rejects", null, heads("Line", "Field", "What is wrong"), h("tbody", null, rows))),
   ];
 }
 

@@ -81,9 +81,9 @@ export class Permissions {
     this.boxes = new Map();
     /** What a newer server knows, and this page does not. @type {string[]} */
     this.others = [];
-    this.besides = h("p.hint", { hidden: true });
+    this.besides = h("p.hint");
     this.id = fresh("permissions");
-    this.error = h("p.error", { id: `${this.id}-error`, hidden: true });
+    this.error = h("p.error", { id: `${this.id}-error` });
     this.roles = Object.keys(ROLES).map((role) => this.role(role, isFixed));
     const lacking = PERMISSIONS.filter((permission) => !may(permission));
     const why = lacking.length && !isFixed ? "A key gives no more than it has: what is dimmed, the key that you are signed in with lacks." : "";
@@ -124,8 +124,7 @@ export class Permissions {
   take(permissions) {
     for (const [permission, box] of this.boxes) box.checked = permissions.includes(permission);
     this.others = permissions.filter((one) => !PERMISSIONS.includes(one));
-    this.besides.hidden = !this.others.length;
-    fill(this.besides, `And ${listed(this.others)}, of which this page knows nothing.`);
+    fill(this.besides, this.others.length ? `And ${listed(this.others)}, of which this page knows nothing.` : null);
     this.show();
   }
 
@@ -157,7 +156,6 @@ export class Permissions {
   /** Says what is wrong with it. @param {string} message */
   wrong(message) {
     fill(this.error, message);
-    this.error.hidden = !message;
   }
 
   focus() {

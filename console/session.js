@@ -25,6 +25,11 @@ export function may(...permissions) {
   return permissions.every((permission) => key?.permissions.includes(permission));
 }
 
+/** A permission, where the key lacks it. @param {string} permission */
+export function lacks(permission) {
+  return !may(permission) && permission;
+}
+
 /** Asks the server who is signed in. @returns {Promise<boolean>} */
 export async function recognise() {
   try {

@@ -29,6 +29,7 @@ const UNDER_BAR_MAX = 300_000;
  * @typedef {object} TableOf
  * @property {string} label
  * @property {Column<R>[]} columns
+ * @property {[string, string, string]} widths of the columns: on a wide table, a narrow one, a phone
  * @property {(record: R) => string} id
  * @property {(cursor: string, limit: number, signal: AbortSignal) => Promise<{ records: R[], next: string | null }>} load
  * @property {(record: R) => void} [open]
@@ -71,6 +72,7 @@ export class Table {
       this.body,
     );
     this.element = h("div.table", { tabindex: -1 }, this.grid, this.aside);
+    for (const [number, width] of of.widths.entries()) this.element.style.setProperty(`--columns-${number}`, width);
     this.element.classList.toggle("selects", Boolean(of.selects));
     this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.pressed(event));

@@ -52,7 +52,7 @@ export class Terms {
     this.rate = new Field({ label: "Requests a second", value: String(of?.rate_limit ?? ""), inputmode: "numeric", placeholder: "no limit", hint: "One that is limited makes no keys.", disabled });
     this.ranges.input.classList.add("mono");
     this.expiry.input.addEventListener("change", () => this.showDay());
-    this.said = h("p.said", { role: "alert", hidden: true });
+    this.said = h("p.said", { role: "alert" });
     this.parts = [this.name.element, this.permissions.element, h("div.pair.expiry", null, this.expiry.element, this.day.element), this.ranges.element, h("div.pair", null, this.rate.element), this.said];
     this.showDay();
   }
@@ -115,7 +115,6 @@ export class Terms {
   /** @param {string} words */
   say(words) {
     fill(this.said, words);
-    this.said.hidden = !words;
   }
 
   /** Says at its field what the server refused. @param {unknown} error */

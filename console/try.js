@@ -2,7 +2,7 @@
 // at the right, and the curl that does the same.
 import { BOOK, Failure, isAborted, post } from "./api.js";
 import { fill, h } from "./dom.js";
-import { Field, button, busy, curl, fieldOf, lesson } from "./form.js";
+import { Field, button, curl, fieldOf, lesson, submits } from "./form.js";
 import { counted } from "./format.js";
 import { everyGroup } from "./grouplist.js";
 import { may } from "./session.js";
@@ -49,7 +49,7 @@ class Trial {
     this.missing = new Field({ label: "Where a value is missing", value: "keep", options: [["keep", "keep the placeholder"], ["empty", "put nothing there"], ["skip", "leave the recipient out"]] });
     this.others = h("select.small", { "aria-label": "Add a group" });
     this.chips = h("div.chips");
-    this.said = h("p.said", { role: "alert", hidden: true });
+    this.said = h("p.said", { role: "alert" });
     this.old = h("p.warn", { role: "status" });
     this.button = h("button.button.first", { type: "submit" }, "Render");
     this.result = h("section.result", { "aria-labelledby": "result", "aria-live": "off" });
@@ -61,10 +61,7 @@ class Trial {
   }
 
   listen() {
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      void busy(this.button, () => this.render()).then(() => this.reveal());
-    });
+    submits(this.form, this.button, () => this.render().then(() => this.reveal()));
     for (const { input } of [this.recipients, this.text, this.missing]) input.addEventListener("input", () => this.typed());
     this.form.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -198,7 +195,6 @@ class Trial {
   clear() {
     for (const field of [this.recipients, this.text, this.missing]) field.wrong("");
     fill(this.said);
-    this.said.hidden = true;
   }
 
   /** Says at its field what the server refused. @param {unknown} error */
@@ -211,7 +207,6 @@ class Trial {
     else if (name === "text") this.text.wrong(error.message);
     else if (name === "onmissing") this.missing.wrong(error.message);
     else {
-      this.said.hidden = false;
       fill(this.said, error.isSilence ? "The server does not answer. Press Render once it does." : error.message);
     }
   }
