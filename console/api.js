@@ -20,6 +20,7 @@ export const IS_EXACT = "rawJSON" in JSON;
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
  * @property {boolean} [once] not tried again
+ * @property {boolean} [reads] whatever its method, it changes nothing
  * @property {string} [repeat] what the server knows this request by: it is done once, however often it is sent
  */
 
@@ -68,7 +69,7 @@ function tell(news) {
  * @throws {Failure}
  */
 export async function call(method, path, options = {}) {
-  const isSafe = method === "GET" || method === "HEAD" || options.repeat !== undefined;
+  const isSafe = method === "GET" || method === "HEAD" || options.reads || options.repeat !== undefined;
   tell({ is: "busy", calls: (running += 1) });
   try {
     for (let attempt = 1; ; attempt += 1) {

@@ -30,7 +30,7 @@ export async function openContact(id, around) {
       editor.element,
       contact.groups ? groupsOf(contact, editor) : null,
       reachable(contact, isOut, editor),
-      curl(`curl -H "Authorization: Bearer $KEY" \\\n  ${new URL(`addressbook/contacts/alias/${segment(contact.alias)}`, BOOK)}`),
+      curl(`curl -H "Authorization: Bearer $KEY" \\\n  '${BOOK.href}addressbook/contacts/alias/${segment(contact.alias).replaceAll("'", "%27")}'`),
     ],
     foot: [editor.button, editor.said, remove],
     isChanged: () => editor.isChanged,
@@ -96,20 +96,20 @@ class Editor {
     const fields = [];
     if (this.alias.value !== this.contact.alias) fields.push(`"alias":${JSON.stringify(this.alias.value)}`);
     if (this.msisdn.value !== this.contact.msisdn) fields.push(`"msisdn":${JSON.stringify(this.msisdn.value)}`);
-    const isWhole = this.meta.isText;
     if (this.meta.isChanged) {
-      const meta = isWhole ? this.meta.json() : this.meta.patch();
+      // The whole: a merge would keep what was taken out of a member's own members.
+      const meta = this.meta.json();
       if (meta === null) return;
       fields.push(`"meta":${meta}`);
     }
-    await this.send(isWhole ? "POST" : "PATCH", `{${fields.join(",")}}`, this.etag);
+    await this.send(`{${fields.join(",")}}`, this.etag);
   }
 
-  /** @param {string} method @param {string} json @param {string} etag */
-  async send(method, json, etag) {
+  /** @param {string} json @param {string} etag */
+  async send(json, etag) {
     this.said.textContent = "";
     try {
-      await call(method, pathOf(this.contact), { json, headers: { "If-Match": etag } });
+      await call("POST", pathOf(this.contact), { json, headers: { "If-Match": etag } });
       const at = new Date().toLocaleTimeString("en-GB");
       await this.show();
       const said = this.around.drawer.element.querySelector("footer [role=status]");
@@ -144,15 +144,16 @@ class Editor {
     }
     const { record: theirs, etag } = stored;
     const meta = this.meta.json();
-    const mine = { alias: this.alias.value, msisdn: this.msisdn.value, meta: read(meta ?? "{}") };
-    const isSame = [theirs.alias, theirs.msisdn].join("\n") === [mine.alias, mine.msisdn].join("\n") && meta !== null && written(theirs.meta) === written(mine.meta);
+    if (meta === null) return;
+    const mine = { alias: this.alias.value, msisdn: this.msisdn.value, meta: read(meta) };
+    const isSame = theirs.alias === mine.alias && theirs.msisdn === mine.msisdn && written(theirs.meta) === written(mine.meta);
     // An earlier try was stored, and its answer lost.
     if (isSame) return this.show();
     const shown = conflict({
       base: this.contact,
       mine,
       theirs,
-      save: (json) => this.send("POST", json, etag),
+      save: (json) => this.send(json, etag),
     });
     fill(this.conflict, shown);
     shown.querySelector("h3")?.focus();
@@ -249,7 +250,7 @@ async function attempt(said, work, editor) {
 
 /** Whether a sender would leave it out. @param {string} alias @param {AbortSignal} signal */
 async function isOptedOut(alias, signal) {
-  const { results } = await post("addressbook/contacts/resolve", { recipients: [alias] }, { signal });
+  const { results } = await post("addressbook/contacts/resolve", { recipients: [alias] }, { signal, reads: true });
   return results[0]?.status === "opted_out";
 }
 

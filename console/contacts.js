@@ -119,7 +119,7 @@ async function markOptouts(contacts, table) {
   if (!contacts.length) return;
   const body = { recipients: contacts.map((contact) => contact.alias) };
   try {
-    const { results } = await post("addressbook/contacts/resolve", body, { signal: table.coming.signal });
+    const { results } = await post("addressbook/contacts/resolve", body, { signal: table.coming.signal, reads: true });
     let marked = false;
     // A group of the same id would stand for its members; an alias wins, so they are as many.
     for (const [index, result] of results.entries()) {

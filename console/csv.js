@@ -72,7 +72,7 @@ function refusedFor(bytes, text, isJson) {
 
 /** @param {string} text @param {boolean} isWhole */
 function csv(text, isWhole) {
-  const named = /^(?:[,; \t]*(?:\r\n|\r|\n))*("?)sep=([!-/:-@[-\x60{-~\t])\1(?:\r\n|\r|\n|$)/i.exec(text);
+  const named = /^(?:[,; \t\r\n]*[\r\n])?("?)sep=([!-/:-@[-\x60{-~\t])\1(?:\r\n|\r|\n|$)/i.exec(text);
   const rest = named ? text.slice(named[0].length) : text;
   const tried = (named?.[2] ? [named[2]] : SEPARATORS).map((separator) => {
     const [first = [], ...rows] = rowsOf(rest, separator, ROWS_MAX + 1, isWhole);

@@ -52,7 +52,7 @@ export class Filters extends Search {
     fill(
       this.chips,
       [...query].filter(([name]) => isChip(name)).map(([name, value]) => {
-        const shown = h("b", null, value);
+        const shown = h("b", null, name === "optedOut" ? (value === "true" ? "yes" : "no") : value);
         if (name === "group") void groupName(value).then((known) => (shown.textContent = known));
         return h("span.chip", null, `${spoken(name)} `, shown, h("button.take", { type: "button", "aria-label": `Remove the filter ${spoken(name)} ${value}`, onclick: () => this.remove(name) }, "×"));
       }),
@@ -79,10 +79,16 @@ export class Filters extends Search {
       this.toggle();
       this.add("group", group.value);
     });
+    const reach = new Field({ label: "Reachable", options: [["", "Choose"], ["false", "May be sent to"], ["true", "Opted out"]] });
+    reach.input.addEventListener("change", () => {
+      if (!reach.value) return;
+      this.toggle();
+      this.add("optedOut", reach.value);
+    });
     const mayGroups = may("read:Groups");
     if (mayGroups) void everyGroup().then((all) => group.input.append(...all.map(({ id, name }) => h("option", { value: id }, name))));
-    fill(this.panel, mayGroups ? h("div.form.inline", null, group.element) : null, member.element);
-    (mayGroups ? group.input : member.fields.name.input).focus();
+    fill(this.panel, h("div.form.inline", null, mayGroups ? group.element : null, reach.element), member.element);
+    (mayGroups ? group : reach).input.focus();
   }
 }
 
@@ -93,6 +99,7 @@ export function isChip(name) {
 
 /** @param {string} name */
 function spoken(name) {
+  if (name === "optedOut") return "opted out";
   return name.startsWith("meta.") ? `${name.slice(5)} is` : name;
 }
 

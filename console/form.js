@@ -273,11 +273,23 @@ export function heads(...names) {
   return h("thead", null, h("tr", null, names.map((name) => name && h("th", { scope: "col" }, name))));
 }
 
-/** Runs when a form is sent, once at a time. @param {HTMLFormElement} form @param {HTMLButtonElement} pressed @param {() => Promise<any>} run */
+/**
+ * Runs when a form is sent, once at a time. Meanwhile what was typed stays as it is: the
+ * answer shows what was stored.
+ *
+ * @param {HTMLFormElement} form
+ * @param {HTMLButtonElement} pressed
+ * @param {() => Promise<any>} run
+ */
 export function submits(form, pressed, run) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    void busy(pressed, run);
+    const fields = form.querySelectorAll("input, textarea");
+    const hold = (/** @type {boolean} */ isHeld) => fields.forEach((field) => set(field, "readonly", isHeld));
+    void busy(pressed, async () => {
+      hold(true);
+      await run().finally(() => hold(false));
+    });
   });
 }
 

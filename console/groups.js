@@ -110,7 +110,7 @@ class Shelf {
     const text = folded(query.get("search") ?? "");
     const { by, isDown } = order(query, FIRST);
     const found = this.groups.filter((group) => folded(group.name).includes(text));
-    found.sort((one, other) => (ORDERS[by]?.(one, other) || NAMES.compare(one.name, other.name)) * (isDown ? -1 : 1));
+    found.sort((one, other) => ((Object.hasOwn(ORDERS, by) && ORDERS[by]?.(one, other)) || NAMES.compare(one.name, other.name)) * (isDown ? -1 : 1));
     this.element.textContent = text ? `${count(found.length)} of ${count(this.groups.length)}` : counted(found.length, "group");
     const end = from + limit;
     return { records: found.slice(from, end), next: end < found.length ? String(end) : null };

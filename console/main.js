@@ -52,6 +52,8 @@ const QUIET_MS = 200;
 let screen = null;
 let name = "";
 let address = NOWHERE;
+/** Whether somebody is asked whether to leave. */
+let isAsking = false;
 let looking = new AbortController();
 
 const notice = h("p.notice", { role: "status", "aria-live": "polite", hidden: true });
@@ -81,7 +83,10 @@ async function enter() {
   fill(document.body, h("a.skip", { href: "#main", onclick: skip }, "Skip to the content"), bar, rail(), h("div.middle", null, notice, main));
   listenToKeys();
   addEventListener("hashchange", () => void follow());
+  const me = who()?.id;
   addEventListener("signedin", () => {
+    // Another key may do other things; where something is typed, the browser asks first.
+    if (who()?.id !== me) return location.reload();
     say("");
     screen?.again?.();
     void look();
@@ -115,11 +120,18 @@ async function follow() {
   const isSame = route.screen === name;
   const stays = isSame && (!screen?.drawer?.isOpen || route.id === screen.drawer.id);
   const wasAt = address;
-  if (!stays && screen?.drawer && !(await screen.drawer.mayGo())) return history.replaceState(null, "", wasAt);
-  if (!isSame && screen?.mayGo && !(await screen.mayGo())) return history.replaceState(null, "", wasAt);
-  address = location.hash;
+  const target = location.hash;
+  // One question at a time, and the address of what is shown until it is answered.
+  if (wasAt !== NOWHERE) history.replaceState(null, "", wasAt);
+  if (isAsking) return;
+  isAsking = true;
+  const goes = (stays || !screen?.drawer || (await screen.drawer.mayGo())) && (isSame || !screen?.mayGo || (await screen.mayGo()));
+  isAsking = false;
+  if (!goes) return;
+  history.replaceState(null, "", target);
+  address = target;
   if (isSame && screen) return screen.update(route);
-  const shown = SCREENS[route.screen];
+  const shown = Object.hasOwn(SCREENS, route.screen) ? SCREENS[route.screen] : null;
   if (!shown) return become(to("contacts"));
   screen?.drawer?.hide();
   screen?.drawer?.element.remove();

@@ -3,7 +3,7 @@ import { IS_EXACT, read } from "./api.js";
 import { fill, h, set } from "./dom.js";
 import { button } from "./form.js";
 
-/** @typedef {{ name: string, value: HTMLTextAreaElement | HTMLInputElement, kind: HTMLSelectElement, label: HTMLInputElement | null, element: HTMLElement, was: string | null }} Row */
+/** @typedef {{ name: string, value: HTMLTextAreaElement | HTMLInputElement, kind: HTMLSelectElement, label: HTMLInputElement | null, element: HTMLElement }} Row */
 /** @typedef {Record<string, unknown>} Meta */
 
 /** Edits a meta. */
@@ -38,13 +38,12 @@ export class MetaEditor {
   /** @param {boolean} isText */
   show(isText) {
     if (isText === this.isText) return;
-    if (isText) this.text.value = JSON.stringify(read(this.json() ?? "{}") ?? {}, null, 2);
-    else {
-      const typed = read(this.text.value);
-      if (!isObject(typed)) return this.wrong("Meta must be an object");
-      const before = this.meta;
-      this.rows = Object.entries(typed).map(([name, value]) => this.row(name, value, written(before[name])));
-    }
+    const json = this.json();
+    // What is wrong is mended first: in the other form it would not be there.
+    if (json === null) return;
+    const typed = read(json);
+    if (isText) this.text.value = JSON.stringify(typed, null, 2);
+    else this.rows = Object.entries(typed).map(([name, value]) => this.row(name, value));
     this.isText = isText;
     this.draw();
   }
@@ -59,24 +58,25 @@ export class MetaEditor {
   }
 
   addRow() {
-    const row = this.row("", "", null);
+    const row = this.row("", "");
     this.rows.push(row);
     this.draw();
     row.label?.focus();
   }
 
-  /** @param {string} name @param {unknown} value @param {string | null} [was] @returns {Row} */
-  row(name, value, was = written(value)) {
-    const isOld = name !== "";
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    const label = isOld ? null : h("input.input.mono", { "aria-label": "Name of the new member", placeholder: "NAME", spellcheck: "false" });
+  /** @param {string} name @param {unknown} value @returns {Row} */
+  row(name, value) {
+    // A field would drop a carriage return; in JSON it is written `\r`.
+    const isPlain = typeof value === "string" && !value.includes("\r");
+    const text = isPlain ? value : JSON.stringify(value);
+    const label = name ? null : h("input.input.mono", { "aria-label": "Name of the new member", placeholder: "NAME", spellcheck: "false" });
     const input = text.length > 40 || text.includes("\n") ? h("textarea.input", { "aria-label": `Value of ${name || "the new member"}`, rows: Math.min(6, Math.ceil(text.length / 34)), value: text, spellcheck: "false" }) : h("input.input", { "aria-label": `Value of ${name || "the new member"}`, value: text, spellcheck: "false" });
     const kind = h("select.kind", { "aria-label": `Kind of ${name || "the new member"}` }, h("option", { value: "text" }, "text"), h("option", { value: "json" }, "JSON"));
-    kind.value = typeof value === "string" ? "text" : "json";
+    kind.value = isPlain ? "text" : "json";
     const remove = h("button.take", { type: "button", "aria-label": `Remove ${name || "the new member"}` }, "×");
     const element = h("div.member", null, label ?? h("span.name", { title: name }, name), input, kind, remove);
     /** @type {Row} */
-    const row = { name, value: input, kind, label, element, was: isOld ? was : null };
+    const row = { name, value: input, kind, label, element };
     remove.addEventListener("click", () => {
       this.rows = this.rows.filter((one) => one !== row);
       this.draw();
@@ -96,17 +96,6 @@ export class MetaEditor {
     }
     const members = this.members();
     return members && `{${members.map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(",")}}`;
-  }
-
-  /** What is to change, as a merge has it; null where something is wrong. @returns {string | null} */
-  patch() {
-    const members = this.members();
-    if (!members) return null;
-    const names = new Set(members.map(([name]) => name));
-    const gone = Object.keys(this.meta).filter((name) => !names.has(name));
-    const changed = members.filter(([name, json]) => json !== written(this.meta[name]));
-    const all = [...changed.map(([name, json]) => `${JSON.stringify(name)}:${json}`), ...gone.map((name) => `${JSON.stringify(name)}:null`)];
-    return `{${all.join(",")}}`;
   }
 
   /** Name and JSON of each row. @returns {[string, string][] | null} */

@@ -95,7 +95,7 @@ export class Selection {
     if (!sure) return;
     await this.run(async () => {
       const { summary } = await post("addressbook/contacts/bulk-delete", { ids: chosen.map(({ id }) => id) }, { repeat: repeatable() });
-      return said(`${counted(summary.deleted, "contact")} deleted`, [summary.failed, "gone before"]);
+      return said(`${counted(summary.deleted, "contact")} deleted`, [summary.total - summary.deleted - summary.failed, "gone before"], [summary.failed, "failed"]);
     });
   }
 

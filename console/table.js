@@ -45,7 +45,7 @@ export class Table {
   /** @param {TableOf<R>} of */
   constructor(of) {
     this.of = of;
-    /** @type {{ cursor: string, records: R[] | null, count: number, isLoading: boolean }[]} */
+    /** @type {{ cursor: string, records: R[] | null, isLoading: boolean }[]} */
     this.pages = [];
     /** The cursor of the page behind the last one; null where there is none. @type {string | null} */
     this.next = "";
@@ -107,7 +107,7 @@ export class Table {
       const first = await this.of.load("", PAGE_ROWS, signal);
       if (signal.aborted) return;
       this.isComing = false;
-      this.pages = [{ cursor: "", records: first.records, count: first.records.length, isLoading: false }];
+      this.pages = [{ cursor: "", records: first.records, isLoading: false }];
       this.next = first.next;
       this.count = first.records.length;
       this.origin = 0;
@@ -156,11 +156,15 @@ export class Table {
     page.isLoading = true;
     const { signal } = this.coming;
     try {
-      const { records } = await this.of.load(page.cursor, PAGE_ROWS, signal);
+      const { records, next } = await this.of.load(page.cursor, PAGE_ROWS, signal);
       if (signal.aborted || this.pages[number] !== page) return;
       page.records = records;
-      if (number === this.pages.length - 1) this.count += records.length - page.count;
-      page.count = records.length;
+      // Rows have gone or come: what stood behind begins elsewhere now.
+      if (next !== (this.pages[number + 1]?.cursor ?? this.next)) {
+        this.pages.length = number + 1;
+        this.next = next;
+      }
+      if (number === this.pages.length - 1) this.count = number * PAGE_ROWS + records.length;
       this.forget();
       this.letGo(number);
       this.of.came?.(records);
@@ -183,7 +187,7 @@ export class Table {
       if (signal.aborted) return;
       this.isComing = false;
       fill(this.aside);
-      this.pages.push({ cursor, records, count: records.length, isLoading: false });
+      this.pages.push({ cursor, records, isLoading: false });
       this.next = records.length === PAGE_ROWS ? next : null;
       this.count += records.length;
       this.letGo(this.pages.length - 1);
