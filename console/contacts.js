@@ -53,7 +53,7 @@ export function open() {
         begin();
       }
       table.openIs(id);
-      drawer.follow(id, async (signal) => (id === "new" ? newContact({ changed, drawer }) : openContact(id, { signal, changed, drawer })));
+      drawer.follow(id, async (signal) => (id === "new" ? newContact({ changed, drawer }) : openContact(id, { signal, changed, drawer })), needs);
     },
     again: begin,
     close() {

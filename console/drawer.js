@@ -50,8 +50,9 @@ export class Drawer {
     go(this.address(id));
   }
 
-  /** Shows what the address names, or nothing. @param {string} id @param {(signal: AbortSignal) => Promise<Inside>} load */
-  follow(id, load) {
+  /** Shows what the address names, or nothing. @param {string} id @param {(signal: AbortSignal) => Promise<Inside>} load @param {string | false} [needs] what is lacking to make one */
+  follow(id, load, needs) {
+    if (id === "new" && needs) return become(this.address(""));
     if (!id) return this.hide();
     if (id !== this.id) void this.show(id, load);
   }

@@ -19,6 +19,12 @@ export class Filters extends Search {
     this.input.before(this.chips);
     this.input.after(this.filter);
     this.element.append(this.panel);
+    this.panel.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      this.toggle();
+      this.filter.focus();
+    });
   }
 
   /** @param {KeyboardEvent} event */

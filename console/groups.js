@@ -56,7 +56,7 @@ export function open() {
         void table.restart();
       }
       table.openIs(id);
-      drawer.follow(id, async (signal) => (id === "new" ? newGroup({ changed, drawer }) : openGroup(id, { signal, changed, drawer })));
+      drawer.follow(id, async (signal) => (id === "new" ? newGroup({ changed, drawer }) : openGroup(id, { signal, changed, drawer })), needs);
     },
     again() {
       shelf.isOld = true;

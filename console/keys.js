@@ -8,7 +8,6 @@ import { newKey, openKey } from "./key.js";
 import { everyKey } from "./keylist.js";
 import { stateOf } from "./keystate.js";
 import { inWords } from "./permissions.js";
-import { become, to } from "./route.js";
 import { lacks, who } from "./session.js";
 import { Table } from "./table.js";
 
@@ -48,8 +47,7 @@ export function open() {
     update({ id }) {
       if (!book.known) void table.restart();
       table.openIs(id);
-      if (id === "new" && needs) return become(to("keys"));
-      drawer.follow(id, (signal) => (id === "new" ? newKey(around) : openKey(id, signal, around)));
+      drawer.follow(id, (signal) => (id === "new" ? newKey(around) : openKey(id, signal, around)), needs);
     },
     again: () => void table.restart(),
     close: () => table.close(),

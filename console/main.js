@@ -52,11 +52,10 @@ const QUIET_MS = 200;
 let screen = null;
 let name = "";
 let address = NOWHERE;
-/** Whether somebody is asked whether to leave. */
 let isAsking = false;
 let looking = new AbortController();
 
-const notice = h("p.notice", { role: "status", "aria-live": "polite", hidden: true });
+const notice = h("p.notice", { role: "status", hidden: true });
 const bar = h("div.running", { "aria-hidden": "true", hidden: true });
 const main = h("main.main", { id: "main", tabindex: -1 });
 const well = h("a.well", { href: to("health") });
@@ -114,22 +113,20 @@ function skip(event) {
 
 /** Shows what the address names. */
 async function follow() {
+  // Whoever goes on while the question stands is taken to where the address is then.
+  if (isAsking || location.hash === address) return;
+  const wasAt = address;
+  const { screen: next, id } = here();
+  if (next !== name || (screen?.drawer?.isOpen && id !== screen.drawer.id)) {
+    isAsking = true;
+    const goes = await mayGo();
+    isAsking = false;
+    if (!goes) return history.replaceState(null, "", wasAt);
+  }
   const route = here();
   if (route.screen === "sign-in") return become(to("contacts"));
-  if (location.hash === address) return;
   const isSame = route.screen === name;
-  const stays = isSame && (!screen?.drawer?.isOpen || route.id === screen.drawer.id);
-  const wasAt = address;
-  const target = location.hash;
-  // One question at a time, and the address of what is shown until it is answered.
-  if (wasAt !== NOWHERE) history.replaceState(null, "", wasAt);
-  if (isAsking) return;
-  isAsking = true;
-  const goes = (stays || !screen?.drawer || (await screen.drawer.mayGo())) && (isSame || !screen?.mayGo || (await screen.mayGo()));
-  isAsking = false;
-  if (!goes) return;
-  history.replaceState(null, "", target);
-  address = target;
+  address = location.hash;
   if (isSame && screen) return screen.update(route);
   const shown = Object.hasOwn(SCREENS, route.screen) ? SCREENS[route.screen] : null;
   if (!shown) return become(to("contacts"));
@@ -149,6 +146,12 @@ async function follow() {
   screen.update(route);
   // Where the focus was is gone.
   if (wasAt !== NOWHERE && document.activeElement === document.body) main.focus();
+}
+
+/** Asks whether what is not saved may go. @returns {Promise<boolean>} */
+async function mayGo() {
+  if (screen?.drawer && !(await screen.drawer.mayGo())) return false;
+  return !screen?.mayGo || screen.mayGo();
 }
 
 /** A screen that the key may not see. @param {string} title @param {string} lacks @returns {Screen} */
@@ -198,8 +201,7 @@ function foot() {
 }
 
 async function leave() {
-  if (screen?.drawer && !(await screen.drawer.mayGo())) return;
-  if (screen?.mayGo && !(await screen.mayGo())) return;
+  if (!(await mayGo())) return;
   await signOut();
   screen?.drawer?.hide();
   location.reload();

@@ -45,7 +45,7 @@ export function open() {
         void table.restart().then(() => total.look(table.count));
       }
       table.openIs(id);
-      drawer.follow(id, async (signal) => (id === "new" ? newOptouts({ changed }) : openOptout(id, { signal, changed, drawer })));
+      drawer.follow(id, async (signal) => (id === "new" ? newOptouts({ changed }) : openOptout(id, { signal, changed, drawer })), needs);
     },
     again() {
       void table.restart().then(() => total.look(table.count));
