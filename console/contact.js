@@ -174,7 +174,7 @@ function blame(error, fields) {
   if (name) {
     const other = /\/contacts\/([^>\/]+)>/.exec(error.body?.link ?? "")?.[1];
     const link = other ? h("a", { href: to("contacts", other, here().query) }, `Open ${short(fields.alias.value.trim())}`) : null;
-    fields[name].wrong(`${error.message}.`, link);
+    fields[name].wrong(`${error.message}${link ? "." : ""}`, link);
     return fields[name].input.focus();
   }
   said.textContent = error.said;

@@ -82,11 +82,13 @@ async function enter() {
   fill(document.body, h("a.skip", { href: "#main", onclick: skip }, "Skip to the content"), bar, rail(), h("div.middle", null, notice, main));
   listenToKeys();
   addEventListener("hashchange", () => void follow());
-  const me = who()?.id;
+  let me = who()?.id;
   addEventListener("signedin", () => {
-    // Another key may do other things; where something is typed, the browser asks first.
-    if (who()?.id !== me) return location.reload();
     say("");
+    // Another key may do other things.
+    if (who()?.id !== me) document.querySelector(".rail")?.replaceWith(rail());
+    me = who()?.id;
+    mark();
     screen?.again?.();
     void look();
   });
@@ -135,7 +137,7 @@ async function follow() {
   screen?.close();
   name = route.screen;
   document.title = `${shown.title} · addressbook`;
-  for (const link of document.querySelectorAll("[data-screen]")) set(link, "aria-current", link.getAttribute("data-screen") === name ? "page" : null);
+  mark();
   const lacks = shown.needs.find((permission) => !may(permission));
   screen = lacks ? closed(shown.title, lacks) : shown.open(route);
   fill(main, screen.main);
@@ -152,6 +154,11 @@ async function follow() {
 async function mayGo() {
   if (screen?.drawer && !(await screen.drawer.mayGo())) return false;
   return !screen?.mayGo || screen.mayGo();
+}
+
+/** Marks the present screen in the rail. */
+function mark() {
+  for (const link of document.querySelectorAll("[data-screen]")) set(link, "aria-current", link.getAttribute("data-screen") === name ? "page" : null);
 }
 
 /** A screen that the key may not see. @param {string} title @param {string} lacks @returns {Screen} */
