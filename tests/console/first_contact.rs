@@ -57,6 +57,7 @@ fn a_wrong_key_is_answered_at_its_field_in_the_words_of_the_server() {
         return;
     };
     page.visit(&server, "");
+    page.expects("the server responded with a status of 401");
     for wrong in ["abk_000000000000_nonsense", "nonsense"] {
         let said = server
             .call("POST", "/auth/session")

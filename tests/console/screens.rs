@@ -41,15 +41,6 @@ fn found(page: &Browser, axe: &str) -> Vec<String> {
     serde_json::from_value(found).unwrap()
 }
 
-/// A browser that is signed in to a book; none where there is no browser.
-fn signed_in(book: &Book) -> Option<Browser> {
-    let page = Browser::start(DESK)?;
-    page.visit(&book.server, "");
-    page.sign_in(&book.key);
-    page.sees("h1", "Contacts");
-    Some(page)
-}
-
 #[test]
 fn axe_finds_nothing_serious_on_any_screen_in_any_theme() {
     let Some(axe) = axe() else {
@@ -60,7 +51,7 @@ fn axe_finds_nothing_serious_on_any_screen_in_any_theme() {
         return;
     };
     let mut all = Vec::new();
-    let mut look = |place: &str| {
+    book.walk(&page, |place| {
         for theme in THEMES {
             page.prefers(theme);
             let found = found(&page, &axe);
@@ -70,43 +61,24 @@ fn axe_finds_nothing_serious_on_any_screen_in_any_theme() {
                     .map(|what| format!("{place}, {theme}: {what}")),
             );
         }
-    };
-    page.visit(&book.server, "");
-    page.sees("h1", "Sign in");
-    look("sign-in");
-    page.sign_in(&book.key);
-    for (place, address) in book.places() {
-        page.go_to(&address);
-        page.settles();
-        look(place);
-    }
-    page.go_to("#/contacts");
-    page.click_on(".rows .row .mark");
-    look("selected");
-    page.click("Delete 1 contact");
-    look("dialog");
-    page.click("Cancel");
-    page.click("Keyboard");
-    look("keyboard");
+    });
     assert!(all.is_empty(), "{all:#?}");
 }
 
 #[test]
 fn no_screen_is_wider_than_the_window() {
     let book = Book::new();
-    let Some(page) = signed_in(&book) else {
+    let Some(page) = Browser::start(DESK) else {
         return;
     };
     let overflow = "return document.documentElement.scrollWidth - innerWidth";
-    for (width, height) in SIZES {
-        page.resize(width, height);
-        for (place, address) in book.places() {
-            page.go_to(&address);
-            page.settles();
+    book.walk(&page, |place| {
+        for (width, height) in SIZES {
+            page.resize(width, height);
             let over = page.run(overflow, Vec::new());
             assert!(over.as_i64().unwrap() <= 0, "{place} at {width}: {over}");
         }
-    }
+    });
 }
 
 #[test]
