@@ -9,6 +9,8 @@ const TYPING_MS = 120;
 export class Search {
   /** @param {string} label @param {string} placeholder @param {string} [name] what the address calls it @param {Record<string, string>} [more] attributes */
   constructor(label, placeholder, name = "search", more) {
+    /** @type {number | undefined} */
+    this.typing = undefined;
     this.name = name;
     this.input = h("input", { type: "search", "aria-label": label, placeholder, spellcheck: "false", autocomplete: "off", enterkeyhint: "search", ...more });
     this.element = h("div.search", null, h("div.find", null, this.input, h("kbd", { "aria-hidden": "true" }, "/")));

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::browser::Browser;
 use crate::harness::{PERMISSIONS, Reply, Server};
 
 /// Whom a shop in Europe might write to: a name, the code of a country, a city.
@@ -38,14 +39,14 @@ const CONTACTS: usize = 1_243;
 
 /// A server on such a book, a key with every permission, and ids of what can be opened.
 pub struct Book {
-    pub server: Server,
-    pub key: String,
+    server: Server,
+    key: String,
     contact: String,
     group: String,
     optout: String,
     shop: String,
-    /// Kept for its drop.
-    _backups: TempDir,
+    /// With its backups.
+    backups: TempDir,
 }
 
 impl Book {
@@ -53,7 +54,11 @@ impl Book {
         let backups = tempfile::tempdir().unwrap();
         let directory = backups.path().join("backups");
         let server = Server::start_with(&["--backup-dir", directory.to_str().unwrap()]);
-        let key = server.key(&PERMISSIONS);
+        let first = server.key(&PERMISSIONS);
+        let operations = json!({ "name": "operations", "permissions": PERMISSIONS });
+        let made = server.call("POST", "/auth/keys").key(&first);
+        let made = made.json(operations.to_string()).send().json();
+        let key = text(&made["record"]["token"]);
         let mut book = Self {
             server,
             key,
@@ -61,7 +66,7 @@ impl Book {
             group: String::new(),
             optout: number(7),
             shop: String::new(),
-            _backups: backups,
+            backups,
         };
         book.write_contacts();
         book.write_groups();
@@ -142,8 +147,67 @@ impl Book {
         }
     }
 
+    /// Shows to a browser, one after the other, every screen and what can lie on it, and
+    /// has each looked at under its name.
+    pub fn walk(&self, page: &Browser, mut look: impl FnMut(&str)) {
+        page.visit(&self.server, "");
+        page.sees("h1", "Sign in");
+        look("sign-in");
+        page.sign_in(&self.key);
+        page.sees("h1", "Contacts");
+        for (place, address) in self.places() {
+            page.go_to(&address);
+            page.settles();
+            look(place);
+        }
+        self.give_file(page);
+        look("import-tried");
+        page.go_to("#/contacts");
+        page.click_on(".rows .row .mark");
+        look("selected");
+        page.click("Delete 1 contact");
+        look("dialog");
+        page.click("Cancel");
+        page.run("document.activeElement.blur()", Vec::new());
+        page.type_text("?");
+        look("keyboard");
+        page.click("Close");
+        self.differ(page);
+        look("conflict");
+    }
+
+    /// Has a file looked at of which some rows are bad.
+    fn give_file(&self, page: &Browser) {
+        let rows = [
+            "alias,msisdn,NAME,CITY",
+            "ada,+44 7900 900201,Ada,London",
+            "grace,no number,Grace,Oslo",
+            "linus,+358 40 1234567,Linus,Helsinki",
+            ",+49 151 00000001,Nobody,Köln",
+        ];
+        let file = self.backups.path().join("spring.csv");
+        std::fs::write(&file, rows.join("\n")).unwrap();
+        page.go_to("#/import");
+        page.give("input[type=file]", file.to_str().unwrap());
+        page.sees("h2", "Dry run");
+        page.sees(".figures", "bad");
+    }
+
+    /// Has somebody else change what is being changed.
+    fn differ(&self, page: &Browser) {
+        page.go_to(&format!("#/contacts/{}", self.contact));
+        page.fill("Value of CITY", "Paris");
+        let path = format!("/addressbook/contacts/{}", self.contact);
+        let call = self.server.call("PATCH", &path).key(&self.key);
+        let theirs = json!({ "msisdn": "447900900103", "meta": { "CITY": "Leeds" } });
+        assert_eq!(call.json(theirs.to_string()).send().status, 200);
+        page.expects("the server responded with a status of 412");
+        page.click("Save");
+        page.sees(".conflict", "Leeds");
+    }
+
     /// Every screen with what can be open on it: a name, and the address.
-    pub fn places(&self) -> Vec<(&'static str, String)> {
+    fn places(&self) -> Vec<(&'static str, String)> {
         let Self {
             contact,
             group,

@@ -14,6 +14,7 @@ mod book;
 mod browser;
 mod ended;
 mod first_contact;
+mod groups;
 mod import;
 mod keyboard;
 mod keys;

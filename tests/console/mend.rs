@@ -110,7 +110,9 @@ fn a_number_in_a_meta_is_saved_to_the_digit() {
         .unwrap()
         .to_owned();
     page.go_to(&format!("#/contacts/{id}"));
-    page.fill("Value of CITY", "Paris");
+    page.click("JSON");
+    let text = page.value("Meta as JSON");
+    page.fill("Meta as JSON", &text.replace("London", "Paris"));
     page.click("Save");
     page.sees(".drawer footer", "Saved");
     let stored = server.call("GET", &format!("/addressbook/contacts/{id}"));

@@ -218,12 +218,13 @@ impl Browser {
         });
     }
 
-    /// Chooses an entry of a list, by the list's label and the entry's words.
+    /// Chooses an entry of a list, by the list's label and the entry's words, once it is
+    /// there: some lists are asked for when they have the focus.
     pub fn choose(&self, label: &str, words: &str) {
-        let element = self.find("field", label);
-        self.runtime.block_on(async {
-            element.click().await.unwrap();
-            element.select_by_label(words).await.unwrap();
+        let list = self.find("field", label);
+        self.runtime.block_on(list.click()).unwrap();
+        self.wait_for(words, || {
+            self.runtime.block_on(list.select_by_label(words)).ok()
         });
     }
 
