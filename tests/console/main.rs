@@ -20,6 +20,7 @@ mod keyboard;
 mod keys;
 mod late;
 mod mend;
+mod meta;
 mod million;
 mod offline;
 mod page;

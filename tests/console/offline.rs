@@ -70,7 +70,7 @@ fn what_was_typed_outlives_a_server_that_is_gone() {
     page.click("Create contact");
     page.sees(
         ".drawer [role=alert]",
-        "It is not known whether it was saved",
+        "It is not known whether it was done",
     );
 
     let server = start_at(server.address, &database);
