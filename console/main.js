@@ -82,7 +82,10 @@ async function enter() {
   fill(document.body, h("a.skip", { href: "#main", onclick: skip }, "Skip to the content"), bar, rail(), h("div.middle", null, notice, main));
   listenToKeys();
   addEventListener("hashchange", () => void follow());
+  const was = who()?.id;
   addEventListener("signedin", () => {
+    // All that stands here is of what the other key may do.
+    if (who()?.id !== was) return location.reload();
     say("");
     screen?.again?.();
     void look();
