@@ -69,7 +69,7 @@ function contactTable(open, selected) {
   const table = /** @type {Table<Contact>} */ (
     new Table({
       label: "Contacts",
-      widths: ["minmax(120px, 22fr) minmax(150px, 30fr) minmax(0, 33fr) 110px", "minmax(90px, 2fr) minmax(130px, 3fr) 96px", "minmax(0, 2fr) minmax(0, 3fr)"],
+      widths: ["minmax(120px, 22fr) minmax(150px, 30fr) minmax(0, 33fr) 120px", "minmax(90px, 2fr) minmax(130px, 3fr) 120px", "minmax(0, 2fr) minmax(0, 3fr)"],
       columns: [
         { name: "Alias", class: "strong", sort: "alias", show: (contact) => contact.alias },
         { name: "Number", class: "number", sort: "msisdn", show: showNumber },

@@ -101,7 +101,7 @@ async function enter() {
   addEventListener("unhandledrejection", (event) => {
     if (!(event.reason instanceof Failure) && !isAborted(event.reason)) return;
     event.preventDefault();
-    if (event.reason instanceof Failure && event.reason.status !== 401) say(event.reason.said);
+    if (event.reason instanceof Failure && !event.reason.isSilence && event.reason.status !== 401) say(`${event.reason.message}.`);
   });
   void look();
   await follow();

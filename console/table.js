@@ -202,8 +202,7 @@ export class Table {
 
   /** Lets those pages go that are far from one. @param {number} near */
   letGo(near) {
-    const kept = this.pages.filter((page) => page.records).length;
-    if (kept <= PAGES_MAX) return;
+    if (this.pages.filter((page) => page.records).length <= PAGES_MAX) return;
     for (const [number, page] of this.pages.entries()) {
       if (Math.abs(number - near) > PAGES_MAX / 2) page.records = null;
     }
@@ -304,11 +303,6 @@ export class Table {
     slot.element.tabIndex = row === this.at ? 0 : -1;
   }
 
-  /** The element of a row, where it is drawn. @param {number} row */
-  elementOf(row) {
-    return this.slots.find((slot) => slot.row === row && !slot.element.hidden)?.element;
-  }
-
   /** Marks the record that is open beside the table. @param {string} id */
   openIs(id) {
     this.open = id;
@@ -330,7 +324,7 @@ export class Table {
     // The heads take the room of one row.
     else if (top + 2 * ROW > scrollTop + clientHeight) this.element.scrollTop = top + 2 * ROW - clientHeight;
     this.draw();
-    this.elementOf(this.at)?.focus({ preventScroll: true });
+    this.slots.find(({ row, element }) => row === this.at && !element.hidden)?.element.focus({ preventScroll: true });
   }
 
   /** @param {KeyboardEvent} event */
