@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::invalid::Invalid;
 use crate::moment::Moment;
 use crate::permission::{Permission, PermissionSet};
+use crate::session::SessionHash;
 use crate::text::{NameFault, normalise_name};
 use crate::token::{KeyId, SecretHash, Tag};
 
@@ -244,13 +245,15 @@ impl Standing {
     }
 }
 
-/// The permission to do something in the name of a key, from an address. Only a standing
-/// that holds gives one; a write checks it once more inside its own transaction.
+/// The permission to do something in the name of a key, from an address, for as long as
+/// the session goes on that stands in for the key. Only a standing that holds gives one; a
+/// write checks it once more inside its own transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
     key: KeyId,
     permissions: &'static [Permission],
     address: IpAddr,
+    session: Option<SessionHash>,
 }
 
 impl Grant {
@@ -268,7 +271,13 @@ impl Grant {
             key: credential.id,
             permissions,
             address,
+            session: None,
         })
+    }
+
+    /// The same, no longer than `session` goes on, where one stands in for the key.
+    pub fn within(self, session: Option<SessionHash>) -> Self {
+        Self { session, ..self }
     }
 
     /// The key in whose name.
@@ -281,7 +290,13 @@ impl Grant {
         self.address
     }
 
-    /// Whether the grant still holds where the key now stands like this.
+    /// The session that stands in for the key, where one does.
+    pub fn session(&self) -> Option<SessionHash> {
+        self.session
+    }
+
+    /// Whether the grant still holds where the key now stands like this. Of a session
+    /// [`Session::confirm`](crate::session::Session::confirm) knows more.
     ///
     /// # Errors
     /// `KeyInvalid` also where the key is gone, `AddressNotAllowed`, `NotPermitted`.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::base62::{self, is_base62};
 use crate::error::Error;
-use crate::key::{ApiKey, Credential};
+use crate::key::{ApiKey, Credential, Grant};
 use crate::moment::Moment;
 
 /// Sessions of one key: one more ends the oldest.
@@ -95,6 +95,15 @@ impl Session {
             true => Ok(()),
             false => Err(Error::SessionEnded),
         }
+    }
+
+    /// Whether a grant of the session still holds where both now stand like this.
+    ///
+    /// # Errors
+    /// `SessionEnded`; those of [`Grant::confirm`].
+    pub fn confirm(&self, grant: &Grant, now: Moment) -> Result<(), Error> {
+        self.check_time(now)?;
+        grant.confirm(Some(&self.credential.standing), now)
     }
 }
 

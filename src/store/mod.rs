@@ -5,8 +5,8 @@
 //! - One engine serves one address book. [`Store`] is what a server asks of it,
 //!   [`Operator`] what the command line asks.
 //! - An answer to a write is given after its commit has reached the disk.
-//! - Every write acts under a [`Grant`], whose key is read again inside the
-//!   transaction: what a key was not allowed to do at that moment is not stored.
+//! - Every write acts under a [`Grant`], whose key, and session where one stands in for it,
+//!   are read again inside the transaction: what a key was not allowed to do at that moment is not stored.
 //! - An error that says "nothing was stored" is true after a crash, too;
 //!   [`Error::OutcomeUnknown`] is the one that does not know.
 //! - Reads never wait for writes.
@@ -54,8 +54,8 @@ use crate::token::{KeyId, NewSecret};
 /// An address book that is being served, by one of the engines.
 ///
 /// Every read may fail with `StorageUnreadable`, a list also with `ListsBusy` or
-/// `ListTooSlow`. Every write may fail with `KeyInvalid` or `NotPermitted`, where
-/// the key changed since it was checked, and with `Busy`, `Stopping`,
+/// `ListTooSlow`. Every write may fail with `KeyInvalid`, `SessionEnded` or
+/// `NotPermitted`, where key or session changed since the check, and with `Busy`, `Stopping`,
 /// `StorageFailed`, `StorageFull`, `OutcomeUnknown` or `Internal`.
 pub enum Store {
     /// The engine of one file.
@@ -279,7 +279,7 @@ operations! { Store:
     /// Whether `grant` still holds, for what reads on for long.
     ///
     /// # Errors
-    /// `KeyInvalid`, `AddressNotAllowed`, `NotPermitted`; those of every read.
+    /// `KeyInvalid`, `SessionEnded`, `AddressNotAllowed`, `NotPermitted`; those of every read.
     async fn confirm(&self, grant: Grant) -> Result<(), Error>;
 
     /// Stores a new contact under a new id.

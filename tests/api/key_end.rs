@@ -1,4 +1,4 @@
-//! What runs when its key is revoked: it ends at its next slice.
+//! What runs when its key is revoked, or its session ends: it ends at its next slice.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::book::Book;
 use crate::harness::{Server, id_of, until};
-use crate::transfer::NDJSON;
+use crate::sessions::{by_cookie, session};
+use crate::transfer::{CSV, NDJSON, file_of};
 use crate::transfer_streams::Upload;
 use crate::waiting_answers::filled;
 
@@ -17,11 +18,38 @@ fn revoke(server: &Server, key: &str) {
     assert_eq!(revoked.status, 200, "{}", revoked.body);
 }
 
+/// What lets a request in, as lines of its head, and what ends that.
+type Pass<'a> = (String, Box<dyn Fn() + 'a>);
+
+/// A key that is revoked, a session that is ended and one that is over.
+fn passes<'a>(server: &'a Server, permissions: &[&str]) -> [Pass<'a>; 3] {
+    let key = server.key(permissions);
+    let by_key = format!("Authorization: Bearer {key}");
+    let sessions = [0; 2].map(|_| session(server, &server.key(permissions)));
+    let [ended, over] = sessions;
+    let lines = |cookie: &str| format!("Cookie: {cookie}\r\nSec-Fetch-Site: same-origin");
+    let (by_ended, by_over) = (lines(&ended), lines(&over));
+    let end = move || {
+        let reply = by_cookie(server, "DELETE", "/auth/session", &ended).send();
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    };
+    let expire = move || {
+        let over = "UPDATE sessions SET expires_on = created_on";
+        server.open_file().execute_batch(over).unwrap();
+    };
+    [
+        (by_key, Box::new(move || revoke(server, &key))),
+        (by_ended, Box::new(end)),
+        (by_over, Box::new(expire)),
+    ]
+}
+
 #[test]
 fn an_answer_that_is_being_taken_ends() {
     let server = filled();
-    for path in ["/contacts?limit=1000&include=meta", "/contacts/export"] {
-        let key = server.key(&["read:Contacts"]);
+    let paths = ["/contacts?limit=1000&include=meta", "/contacts/export"];
+    let passes = |path| passes(&server, &["read:Contacts"]).map(|pass| (path, pass));
+    for (path, (pass, end)) in paths.into_iter().flat_map(passes) {
         // A small window: little of the answer is on its way.
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let socket = socket.unwrap();
@@ -29,15 +57,11 @@ fn an_answer_that_is_being_taken_ends() {
         let address: std::net::SocketAddr = server.connect().peer_addr().unwrap();
         socket.connect(&address.into()).unwrap();
         let mut stream = std::net::TcpStream::from(socket);
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n"
-        )
-        .unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{pass}\r\n\r\n").unwrap();
         let mut some = vec![0; 64 * 1024];
         stream.read_exact(&mut some).unwrap();
         assert!(some.starts_with(b"HTTP/1.1 200 "), "{path}");
-        revoke(&server, &key);
+        end();
         let mut rest = Vec::new();
         // Broken off, which is no whole answer.
         let _ = stream.read_to_end(&mut rest);
@@ -53,12 +77,35 @@ fn an_answer_that_is_being_taken_ends() {
 fn an_import_that_waits_for_its_client_ends() {
     let book = Book::start_with(&["--limit", "chunk_wait=60s"]);
     for query in ["", "?dryRun=true"] {
-        let key = book.server.key(&["create:Contacts"]);
-        let mut upload = Upload::begin(&book, &key, NDJSON, query);
-        upload.send("{\"alias\":\"a\",\"msisdn\":\"1234567\"}\n");
-        revoke(&book.server, &key);
-        let answer = upload.read();
+        for (pass, end) in passes(&book.server, &["create:Contacts"]) {
+            let mut upload = Upload::begin_by(&book, &pass, NDJSON, query);
+            upload.send("{\"alias\":\"a\",\"msisdn\":\"1234567\"}\n");
+            end();
+            let answer = upload.read();
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn of_an_import_nothing_more_is_stored() {
+    for case in 0..3 {
+        let book = Book::start();
+        let mut passes = passes(&book.server, &["create:Contacts"]);
+        let (pass, end) = &mut passes[case];
+        let mut upload = Upload::begin_by(&book, pass, CSV, "");
+        upload.send(&file_of("c", 500));
+        // Begins the row that ends the batch.
+        upload.send("more,");
+        until(|| (book.server.stored() == 500).then_some(()));
+        end();
+        upload.send("1234567,1\r\n");
+        let answer = upload.answer();
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        let dealt_with = "Rows up to line 501 are dealt with, for those behind them: ";
+        let told = ["API key is invalid or has expired", "Session has ended"][case.min(1)];
+        assert!(answer.contains(&format!("{dealt_with}{told}")), "{answer}");
+        assert_eq!(book.server.stored(), 500);
     }
 }
 

@@ -16,10 +16,16 @@ pub(super) struct Upload(TcpStream);
 
 impl Upload {
     pub(super) fn begin(book: &Book, key: &str, content_type: &str, query: &str) -> Self {
+        let by_key = format!("Authorization: Bearer {key}");
+        Self::begin_by(book, &by_key, content_type, query)
+    }
+
+    /// Begins one that these lines of its head let in.
+    pub(super) fn begin_by(book: &Book, pass: &str, content_type: &str, query: &str) -> Self {
         let mut stream = book.server.connect();
         write!(
             stream,
-            "POST /contacts/import{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: {content_type}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST /contacts/import{query} HTTP/1.1\r\nHost: x\r\n{pass}\r\nContent-Type: {content_type}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
         .unwrap();
         Self(stream)

@@ -41,7 +41,7 @@ pub(super) const ONCE_A_MINUTE: Rate = Rate {
 /// The use of a key is written down when what is written is this old.
 const LAST_USE_AGE_MAX: Duration = Duration::from_secs(60);
 
-/// How often a request that takes long looks whether its key is still good.
+/// How often a request that takes long looks whether its key and its session are still good.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A request that was let in.
@@ -108,7 +108,8 @@ impl State {
         } = identified;
         credential.standing.check_address(address)?;
         self.note_use(&credential, address, now);
-        let granted = Cell::new(Grant::new(&credential, &[], address)?);
+        let grant = Grant::new(&credential, &[], address)?.within(session);
+        let granted = Cell::new(grant);
         Ok(Admitted {
             credential,
             address,
@@ -305,7 +306,7 @@ impl Admitted {
     }
 }
 
-/// Looks whether a key is still good.
+/// Looks whether a key, and the session that stands in for it, are still good.
 pub(crate) struct KeyWatch {
     state: web::Data<State>,
     admitted: Rc<Admitted>,

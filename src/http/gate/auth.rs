@@ -305,6 +305,7 @@ impl<N> Allowed<N> {
 impl Admitted {
     fn grant<N: Need>(&self) -> Result<Grant, Error> {
         let grant = Grant::new(&self.credential, N::PERMISSIONS, self.address)?;
+        let grant = grant.within(self.session);
         self.granted.set(grant);
         Ok(grant)
     }

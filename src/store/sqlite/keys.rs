@@ -4,7 +4,7 @@ use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::transaction::{Counter, page};
-use super::{Database, Engine, Snapshot};
+use super::{Database, Engine, Snapshot, sessions};
 use crate::address::AddressRanges;
 use crate::error::Error;
 use crate::key::{ApiKey, Credential, Grant, KeyName, KeyTerms, Standing};
@@ -49,10 +49,14 @@ impl Engine {
     }
 
     pub(crate) async fn confirm(&self, grant: Grant) -> Result<(), Error> {
-        let standing = self
-            .readers
-            .read(|connection| standing(connection, grant.key()))?;
-        grant.confirm(standing.as_ref(), Moment::now())
+        let now = Moment::now();
+        self.readers.read(|connection| match grant.session() {
+            Some(session) => sessions::confirm(connection, (&grant, session), now),
+            None => {
+                let standing = standing(connection, grant.key())?;
+                Ok(grant.confirm(standing.as_ref(), now))
+            }
+        })?
     }
 
     pub(crate) async fn keys(

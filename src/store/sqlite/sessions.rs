@@ -72,6 +72,18 @@ impl Engine {
     }
 }
 
+/// Whether a grant of the session `hash` still holds.
+pub(super) fn confirm(
+    connection: &Connection,
+    (grant, hash): (&Grant, SessionHash),
+    now: Moment,
+) -> Result<Result<(), Error>, rusqlite::Error> {
+    Ok(match find(connection, hash)? {
+        Some(session) => session.confirm(grant, now),
+        None => Err(Error::SessionEnded),
+    })
+}
+
 fn find(connection: &Connection, hash: SessionHash) -> Result<Option<Session>, rusqlite::Error> {
     connection
         .prepare_cached(FIND)?

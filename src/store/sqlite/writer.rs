@@ -21,7 +21,7 @@ use super::job::{Job, Load, Message, Queued, Task};
 use super::room::{self, Room};
 use super::sweep::Sweeper;
 use super::transaction::Transaction;
-use super::{Database, keys, list, wal_mark};
+use super::{Database, keys, list, sessions, wal_mark};
 use crate::error::Error;
 use crate::key::{Grant, Standing};
 use crate::moment::Moment;
@@ -409,8 +409,8 @@ fn write(
     Ok(())
 }
 
-/// Performs each job whose key still stands, reading each distinct key once, and
-/// again once a key was changed.
+/// Performs each job whose grant still holds, reading each distinct key once, and again
+/// once a key was changed; a session each time, as a job before may have ended it.
 fn perform(
     transaction: &Transaction<'_>,
     demands: &Demands,
@@ -419,9 +419,11 @@ fn perform(
     let now = Moment::now();
     let mut standings: Vec<(KeyId, Option<Standing>)> = Vec::new();
     for job in batch {
-        let confirmed = match job.grant() {
+        let granted = job.grant().map(|grant| (grant, grant.session()));
+        let confirmed = match granted {
             None => Ok(()),
-            Some(grant) => {
+            Some((grant, Some(session))) => sessions::confirm(transaction, (grant, session), now)?,
+            Some((grant, None)) => {
                 let key = grant.key();
                 let known = standings.iter().position(|(id, _)| *id == key);
                 let at = match known {
