@@ -47,7 +47,7 @@ fn a_wrong_number_is_said_at_its_field_in_the_words_of_the_server() {
         let said = server.create(&key, body).message();
         page.fill("Number", wrong);
         page.click("Create contact");
-        assert_eq!(page.error_at("Number"), said);
+        assert!(page.error_at("Number").starts_with(&said), "{said}");
     }
     assert_eq!(server.stored(), 0);
 }
