@@ -1,6 +1,9 @@
 //! Sessions beside what the command line does with a book.
 
+use std::fs;
 use std::path::Path;
+
+use addressbook::session::SessionSecret;
 
 use crate::harness::{Call, PERMISSIONS, Server, make_key, run};
 
@@ -41,6 +44,38 @@ fn a_backup_has_no_session_and_what_was_ended_since_stays_so() {
     );
     let opened = server.call("POST", "/auth/session").key(&key).send();
     assert_eq!(opened.status, 200);
+}
+
+#[test]
+fn a_backups_free_bytes_have_no_session() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("book.db");
+    let key = make_key(&database, &PERMISSIONS, &[]);
+    let mut server = Server::start_on(&database);
+    let opened = server.call("POST", "/auth/session").key(&key).send();
+    let cookie = opened.header("set-cookie").split(';').next().unwrap();
+    let (_, secret) = cookie.split_once('=').unwrap();
+    let hash = SessionSecret::parse(secret.as_bytes()).unwrap().hash();
+    let has_it = |file: &Path| {
+        let bytes = fs::read(file).unwrap();
+        bytes.windows(32).any(|some| some == hash.as_bytes())
+    };
+    assert!(server.stop().success());
+    assert!(has_it(&database));
+    let paths = ["copy", "raw", "restored"].map(|name| directory.path().join(name));
+    let [copy, raw, restored] = &paths;
+    let run = |command: &str, file: &Path, database: &Path| {
+        let [file, database] = [file, database].map(|path| path.to_str().unwrap());
+        let ran = run(&[command, file, "--database", database]);
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    run("backup", copy, &database);
+    assert!(!has_it(copy));
+    // What was copied by other means has its sessions, until it is put back.
+    fs::copy(&database, raw).unwrap();
+    run("restore", raw, restored);
+    assert_eq!(sessions(restored), 0);
+    assert!(has_it(raw) && !has_it(restored));
 }
 
 #[test]

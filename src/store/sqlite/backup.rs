@@ -66,7 +66,10 @@ fn finish(path: &Path, of: &Path) -> Result<u64, RestoreError> {
     }
     if version == file::SCHEMA_VERSION {
         copy.execute(wal_mark::NEW_MARKS, []).map_err(failed)?;
-        // One that was ended since would go on in it.
+        // One that was ended since would go on in it. What is deleted is overwritten, too:
+        // a backup may lie where the book does not.
+        copy.pragma_update(None, "secure_delete", "ON")
+            .map_err(failed)?;
         copy.execute(sessions::FORGET_ALL, []).map_err(failed)?;
     }
     copy.close().map_err(|(_, error)| failed(error))?;
