@@ -5,10 +5,12 @@ mod owner;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 use uuid::Uuid;
 
 pub use owner::ClosedToUs;
@@ -27,6 +29,25 @@ pub fn create_private(path: &Path) -> io::Result<File> {
         .write(true)
         .mode(FILE_MODE)
         .open(path)
+}
+
+/// Opens a file to read it, if it is regular and this process's user's alone, as
+/// [`create_private`] made it. A pipe in its place is not waited for.
+///
+/// # Errors
+/// The operating system's; `PermissionDenied` where the file is anything else.
+pub fn open_private(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    let found = file.metadata()?;
+    let is_ours = found.uid() == geteuid().as_raw() && found.mode() & 0o777 == FILE_MODE;
+    match found.is_file() && is_ours {
+        true => Ok(file),
+        false => Err(io::ErrorKind::PermissionDenied.into()),
+    }
 }
 
 /// Makes a file beside `path` that nobody else may read and that has no name: it

@@ -3,7 +3,7 @@
 //! has it. Knows no HTTP and no clock.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,10 +83,11 @@ impl CodeFile {
     }
 
     /// Takes the code away and tells whose it was, if it is `code`; one that has expired
-    /// is taken away, too. Of several that ask at once, one gets it.
+    /// is taken away, too. Of several that ask at once, one gets it. For a thread that may
+    /// block.
     pub fn redeem(&self, code: &Code, now: Moment) -> Option<KeyId> {
         let mut held = Zeroizing::new(String::new());
-        let file = File::open(&self.0).ok()?;
+        let file = files::open_private(&self.0).ok()?;
         file.take(FILE_BYTES_READ).read_to_string(&mut held).ok()?;
         let (kept, key, expires_on) = parts(&held)?;
         if expires_on <= now {
@@ -179,8 +180,10 @@ mod tests {
             code.expose(),
             &format!("{} 000000000000 ", code.expose()),
         ] {
-            fs::write(&file.0, torn).expect("written");
+            let mut made = files::create_private(&file.0).expect("made");
+            made.write_all(torn.as_bytes()).expect("written");
             assert_eq!(file.redeem(&code, NOW), None, "{torn}");
+            fs::remove_file(&file.0).expect("removed");
         }
     }
 

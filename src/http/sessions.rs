@@ -42,7 +42,7 @@ pub(super) async fn open_by_code(
     let [code] = body.fields(["code"])?;
     let code = present(code).ok_or(Invalid::CodeMissing)?;
     let code = decode_string(code).and_then(|code| Code::parse(&code.ok()?));
-    let allowed = by_code(&request, code.as_ref()).await?;
+    let allowed = by_code(&request, code).await?;
     opened(&allowed, &request).await
 }
 

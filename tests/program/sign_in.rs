@@ -1,19 +1,20 @@
 //! The code of the first start, which signs in once: told on a terminal, and nowhere else.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 
-use crate::harness::{Reply, agent, id_of, program, until};
+use crate::harness::{Reply, Server, agent, id_of, program, until};
 
 /// A server whose standard error is a terminal, and all that it has written there; killed
 /// when dropped.
@@ -60,7 +61,7 @@ fn start_in(directory: TempDir, more: &[&str]) -> Option<Told> {
         Err(error) => {
             let skipped =
                 format!("skipped: what is told on a terminal, of which there is none: {error}\n");
-            std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
+            std::io::stderr().write_all(skipped.as_bytes()).unwrap();
             return None;
         }
     };
@@ -266,6 +267,88 @@ fn a_code_of_an_older_start_is_replaced() {
     assert_eq!(told.redeem(&old[..24]).status, 401);
     assert_eq!(told.redeem(&code).status, 200);
     told.end();
+}
+
+/// The file of a code of the server's, as a start leaves it, with a key's code in it.
+fn plant(server: &Server) -> PathBuf {
+    let file = server.database.with_file_name("initial-sign-in-code");
+    let key = server.key(&["read:Contacts"]);
+    let line = format!("{CODE} {} 9999-01-01T00:00:00.000Z\n", id_of(&key));
+    std::fs::write(&file, line).unwrap();
+    set_mode(&file, 0o600);
+    file
+}
+
+fn set_mode(file: &Path, mode: u32) {
+    std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+const CODE: &str = "000000000000000000000000";
+
+#[test]
+fn a_pipe_in_the_place_of_the_code_stops_nothing() {
+    let mut server = Server::start();
+    let pipe = server.database.with_file_name("initial-sign-in-code");
+    let mut make = Command::new("mkfifo");
+    let made = make.args(["-m", "600"]).arg(&pipe);
+    assert!(made.status().unwrap().success());
+    let body = format!(r#"{{"code":"{CODE}"}}"#);
+    let asked = [(); 6].map(|()| {
+        let mut stream = server.connect();
+        write!(
+            stream,
+            "POST /auth/session/code HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        stream
+    });
+    for mut stream in asked {
+        let wait = Some(Duration::from_secs(10));
+        stream.set_read_timeout(wait).unwrap();
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer} {read:?}");
+    }
+    assert_eq!(server.call("GET", "/healthz").send().status, 200);
+    assert!(server.stop().success());
+    assert!(pipe.exists());
+}
+
+#[test]
+fn only_a_file_that_is_its_owners_alone_has_a_code() {
+    let server = Server::start();
+    let redeem = || {
+        let call = server.call("POST", "/auth/session/code");
+        call.json(format!(r#"{{"code":"{CODE}"}}"#)).send()
+    };
+    let refused = |what: &str| {
+        let reply = redeem();
+        assert_eq!((reply.status, reply.message().as_str()), WRONG, "{what}");
+    };
+    let file = plant(&server);
+    for mode in [0o640, 0o604, 0o620, 0o700, 0o400] {
+        set_mode(&file, mode);
+        refused(&format!("{mode:o}"));
+    }
+    set_mode(&file, 0o600);
+    let elsewhere = server.database.with_file_name("elsewhere");
+    std::fs::rename(&file, &elsewhere).unwrap();
+    symlink(&elsewhere, &file).unwrap();
+    refused("a link");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    refused("a directory");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&elsewhere, &file).unwrap();
+    // Only root gives files away.
+    if chown(&file, Some(1), None).is_ok() {
+        refused("somebody else's");
+        chown(&file, Some(rustix::process::geteuid().as_raw()), None).unwrap();
+    }
+    assert!(file.exists());
+    assert_eq!(redeem().status, 200);
+    assert!(!file.exists());
 }
 
 #[test]

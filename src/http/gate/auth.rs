@@ -83,7 +83,7 @@ pub(crate) async fn authenticate(
 /// Those of [`State::admit_by_code`].
 pub(crate) async fn by_code(
     request: &HttpRequest,
-    code: Option<&Code>,
+    code: Option<Code>,
 ) -> Result<Allowed<AnyKey>, Error> {
     let state = State::of(request)?;
     let admitted = Rc::new(state.admit_by_code(request, code).await?);

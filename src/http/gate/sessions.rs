@@ -2,8 +2,8 @@
 //! in once. Behind the first check everything goes on as with a token: the key's row
 //! decides.
 
-use actix_web::HttpRequest;
 use actix_web::http::header::ORIGIN;
+use actix_web::{HttpRequest, web};
 
 use super::admission::{Admitted, Identified, ONCE_A_MINUTE};
 use super::connections::Connection;
@@ -86,13 +86,17 @@ impl State {
     pub(super) async fn admit_by_code(
         &self,
         request: &HttpRequest,
-        code: Option<&Code>,
+        code: Option<Code>,
     ) -> Result<Admitted, Error> {
         let address = self.client_address(request);
         let now = Moment::now();
-        let redeemed = code
-            .zip(self.sign_in())
-            .and_then(|(code, kept)| kept.redeem(code, now));
+        let redeemed = match code.zip(self.sign_in().cloned()) {
+            Some((code, kept)) => {
+                let redeeming = web::block(move || kept.redeem(&code, now));
+                redeeming.await.map_err(|_| Error::Internal)?
+            }
+            None => None,
+        };
         let found = match redeemed {
             Some(id) => self.store.credential(id).await?,
             None => None,
