@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::bulk::flag;
-use super::gate::auth::{Allowed, DeleteContacts};
+use super::gate::auth::{Allowed, DeleteContacts, FindAndDeleteContacts};
 use super::lists::check_named;
 use super::wire::body::JsonBody;
 use super::wire::envelope::{self, ErrorBody, Refusal};
@@ -18,7 +18,9 @@ use crate::fields::present;
 use crate::idempotency::Once;
 use crate::invalid::Invalid;
 use crate::json::{Members, decode_string};
+use crate::key::Grant;
 use crate::selection::Filter;
+use crate::store::Store;
 
 /// Bytes of a body with many contacts to delete.
 pub(crate) const DELETE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -45,21 +47,27 @@ pub(super) async fn delete(
     let permit = body.permit();
     let once = once(request.headers(), "bulk-delete", body.bytes())?;
     let (order, dry_run) = permit.run(move || parse(&body)).await?;
+    let grant = match &order {
+        Order::Each(_) if !dry_run => allowed.grant(),
+        // Both can tell who is there without deleting anybody.
+        Order::Each(_) | Order::Matching(_) => allowed.widened::<FindAndDeleteContacts>()?,
+    };
     // A dry run writes nothing that could happen twice.
     let once = once.filter(|_| !dry_run);
     match order {
-        Order::Each(keys) => delete_each(&allowed, once, dry_run, keys).await,
-        Order::Matching(matching) => delete_matching(&allowed, once, dry_run, matching).await,
+        Order::Each(keys) => delete_each(allowed.store(), grant, (once, dry_run), keys).await,
+        Order::Matching(matching) => {
+            delete_matching(&allowed, grant, (once, dry_run), matching).await
+        }
     }
 }
 
 async fn delete_each(
-    allowed: &Allowed<DeleteContacts>,
-    once: Option<Once>,
-    dry_run: bool,
+    store: &Store,
+    grant: Grant,
+    (once, dry_run): (Option<Once>, bool),
     sent: Vec<Option<ContactKey>>,
 ) -> Answer {
-    let (store, grant) = (allowed.store(), allowed.grant());
     let keys = sent.iter().flatten().cloned().collect();
     let Some(once) = once else {
         let outcomes = store.delete_contacts(grant, dry_run, keys).await?;
@@ -74,11 +82,10 @@ async fn delete_each(
 
 async fn delete_matching(
     allowed: &Allowed<DeleteContacts>,
-    once: Option<Once>,
-    dry_run: bool,
+    grant: Grant,
+    (once, dry_run): (Option<Once>, bool),
     matching: Matching,
 ) -> Answer {
-    let grant = allowed.grant();
     check_named(&allowed.snapshot()?, grant, &matching.filters).await?;
     let store = allowed.store();
     let Some(once) = once else {

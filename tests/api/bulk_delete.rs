@@ -254,7 +254,7 @@ fn it_needs_to_delete_and_nothing_else() {
     let refused = Book::of(server, &others);
     refused.contacts_of(&["a", "b"]);
     let by_filter = json!({"filter": {"alias": "a"}, "expect": 1});
-    for body in [json!({"aliases": ["a"]}), by_filter.clone()] {
+    for body in [json!({"aliases": ["a"]}), by_filter] {
         let message = "API Key is not permitted to perform this action. (delete:Contacts)";
         assert_refused(
             &refused.bulk_delete(&body),
@@ -265,8 +265,59 @@ fn it_needs_to_delete_and_nothing_else() {
         server: refused.server,
         key: deletes,
     };
-    for body in [json!({"aliases": ["b"]}), by_filter] {
+    for body in [json!({"aliases": ["b"]}), json!({"aliases": ["a"]})] {
         assert_eq!(allowed.bulk_delete(&body).json()["summary"]["deleted"], 1);
     }
     assert_eq!(allowed.server.stored(), 0);
+}
+
+/// Holds a refusal against the permission that it names.
+#[track_caller]
+fn assert_needs_to_read(reply: &Reply) {
+    let message = "API Key is not permitted to perform this action. (read:Contacts)";
+    assert_refused(reply, (403, "ForbiddenError", message));
+    let scope = r#"error="insufficient_scope", scope="read:Contacts""#;
+    assert!(reply.header("www-authenticate").ends_with(scope));
+}
+
+#[test]
+fn what_tells_who_is_there_needs_to_read() {
+    let book = book();
+    let ids = book.contacts_of(&["a", "b", "c"]);
+    let deleter = book.server.key(&["delete:Contacts"]);
+    let reader = book.server.key(&["delete:Contacts", "read:Contacts"]);
+    let send = |key: &str, sent: &Value, name: Option<&str>| {
+        let call = book.server.call("POST", "/contacts/bulk-delete").key(key);
+        let call = name
+            .into_iter()
+            .fold(call, |call, name| call.header("Idempotency-Key", name));
+        call.json(sent.to_string()).send()
+    };
+    let by_filter = json!({"filter": {"alias": "c"}, "expect": 1});
+    for sent in [
+        by_filter.clone(),
+        json!({"filter": {"alias": "c"}, "expect": 2}),
+        json!({"filter": {"alias": "c"}, "expect": 1, "dryRun": true}),
+        json!({"ids": [ids[0]], "dryRun": true}),
+        json!({"aliases": ["a", "nobody"], "dryRun": true}),
+    ] {
+        assert_needs_to_read(&send(&deleter, &sent, None));
+        assert_needs_to_read(&send(&deleter, &sent, Some("one")));
+    }
+    book.assert_counted(3);
+    // What it may, tells what it did.
+    for sent in [
+        json!({"ids": [ids[0], ids[0]]}),
+        json!({"aliases": ["b"], "dryRun": false}),
+        json!({"aliases": ["b"], "dryRun": null, "filter": null}),
+    ] {
+        assert_eq!(send(&deleter, &sent, None).status, 200, "{sent}");
+    }
+    book.assert_counted(1);
+    // A refusal is not remembered for a retry; and what is remembered is told to no less.
+    assert_eq!(send(&reader, &by_filter, Some("one")).status, 200);
+    book.assert_counted(0);
+    let narrowed = "UPDATE api_keys SET permissions = 'delete:Contacts'";
+    book.server.open_file().execute_batch(narrowed).unwrap();
+    assert_needs_to_read(&send(&reader, &by_filter, Some("one")));
 }

@@ -183,6 +183,7 @@ needs! {
     UpdateContacts = [UpdateContacts],
     PutContacts = [CreateContacts, UpdateContacts],
     DeleteContacts = [DeleteContacts],
+    FindAndDeleteContacts = [DeleteContacts, ReadContacts],
     CreateGroups = [CreateGroups],
     ReadGroups = [ReadGroups],
     UpdateGroups = [UpdateGroups],

@@ -12,6 +12,10 @@ use crate::bulk::MATCHING_MAX;
 use crate::error::Error;
 use crate::http::bulk_delete::{DELETE_BODY_BYTES_MAX, KEYS_MAX};
 use crate::invalid::Invalid;
+use crate::permission::Permission;
+
+/// What is needed of what tells who is there.
+const READ: Permission = Permission::ReadContacts;
 
 pub(crate) fn delete() -> Described {
     let sent = json!({"aliases": ["john", "joe"]});
@@ -27,6 +31,9 @@ pub(crate) fn delete() -> Described {
              the list with these parameters counts, in one transaction. Where they are not as \
              many as expected, none is deleted.",
         )
+        .note(format!(
+            "With `filter` or `dryRun` it needs `{READ}` as well."
+        ))
         .takes_headers([RequestHeader::IdempotencyKey])
         .takes_json("BulkDelete", &sent, DELETE_BODY_BYTES_MAX)
         .answers(
@@ -41,7 +48,7 @@ pub(crate) fn delete() -> Described {
             Invalid::DeleteExpect,
             Invalid::ParameterUnknown("colour".to_owned()),
         ])
-        .refuses([Error::OtherCount(3)])
+        .refuses([Error::NotPermitted(READ), Error::OtherCount(3)])
         .retried()
         .reads_many()
         .writes()
