@@ -53,7 +53,10 @@ impl Book {
     pub fn new() -> Self {
         let backups = tempfile::tempdir().unwrap();
         let directory = backups.path().join("backups");
-        let server = Server::start_with(&["--backup-dir", directory.to_str().unwrap()]);
+        // Minutes of a second, so that the health has figures to draw.
+        let settings = ["--limit", "minute=1s", "--backup-dir"];
+        let settings = [&settings[..], &[directory.to_str().unwrap()]].concat();
+        let server = Server::start_with(&settings);
         let first = server.key(&PERMISSIONS);
         let operations = json!({ "name": "operations", "permissions": PERMISSIONS });
         let made = server.call("POST", "/auth/keys").key(&first);
@@ -236,7 +239,7 @@ impl Book {
             ("new-key", "#/keys/new".to_owned()),
             ("activity", "#/activity".to_owned()),
             ("health", "#/health".to_owned()),
-            ("try", "#/try".to_owned()),
+            ("try", format!("#/try?group={group}")),
         ]
     }
 }
