@@ -8,7 +8,7 @@ use super::connection::Values;
 use super::failure::Failure;
 use super::transaction::{Counter, Transaction, unsigned};
 use crate::error::Error;
-use crate::event::{Event, NewEvent};
+use crate::event::{Action, Event, NewEvent};
 use crate::key::Grant;
 use crate::moment::Moment;
 use crate::token::KeyId;
@@ -22,11 +22,16 @@ const INSERT: &str = "INSERT INTO audit
 /// The oldest refusals beyond the newest ones that are kept.
 const FORGET_REFUSALS: &str = "DELETE FROM audit WHERE permission IS NOT NULL AND id <=
     (SELECT id FROM audit WHERE permission IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET $1)";
+/// The same of opened sessions.
+const FORGET_SESSIONS: &str = "DELETE FROM audit WHERE action = 'session.opened' AND id <=
+    (SELECT id FROM audit WHERE action = 'session.opened' ORDER BY id DESC LIMIT 1 OFFSET $1)";
 const LIST: &str = "SELECT id, created_on, action, actor, target, permission, address, changes
     FROM audit
     ORDER BY id DESC LIMIT $1 OFFSET $2";
-/// Refused permissions that are kept; changes of keys are kept for ever.
+/// Refused permissions that are kept.
 const REFUSALS_MAX: i64 = 10_000;
+/// Opened sessions that are kept.
+const SESSIONS_MAX: i64 = 10_000;
 
 impl Engine {
     pub(crate) async fn record_event(&self, grant: Grant, event: NewEvent) -> Result<(), Error> {
@@ -66,12 +71,18 @@ pub(super) async fn insert(transaction: &Transaction<'_>, event: &NewEvent) -> R
     transaction.query(LOCK, &[]).await?;
     transaction.execute(INSERT, values).await?;
     transaction.count(Counter::Audit, 1);
-    if event.permission.is_some() {
-        let forgotten = transaction
-            .execute(FORGET_REFUSALS, &[&REFUSALS_MAX])
-            .await?;
-        transaction.count(Counter::Audit, -i64::try_from(forgotten).unwrap_or(0));
+    match event.action {
+        Action::PermissionRefused => forget(transaction, FORGET_REFUSALS, REFUSALS_MAX).await,
+        Action::SessionOpened => forget(transaction, FORGET_SESSIONS, SESSIONS_MAX).await,
+        // Changes of keys are kept for ever.
+        Action::KeyCreated | Action::KeyUpdated | Action::KeyRotated | Action::KeyRevoked => Ok(()),
     }
+}
+
+/// Forgets the oldest events of a kind, by a statement that takes how many are kept.
+async fn forget(transaction: &Transaction<'_>, statement: &str, kept: i64) -> Result<(), Failure> {
+    let forgotten = transaction.execute(statement, &[&kept]).await?;
+    transaction.count(Counter::Audit, -i64::try_from(forgotten).unwrap_or(0));
     Ok(())
 }
 

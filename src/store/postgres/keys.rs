@@ -103,18 +103,27 @@ pub(super) async fn none_exists(link: &Link) -> Result<bool, Failure> {
 
 /// What decides over a request of the key `id`.
 async fn credential(link: &Link, id: KeyId) -> Result<Option<Credential>, Failure> {
-    let Some(row) = link.query_opt(CREDENTIAL, &[&id.as_str()]).await? else {
-        return Ok(None);
-    };
+    let row = link.query_opt(CREDENTIAL, &[&id.as_str()]).await?;
+    row.as_ref().map(|row| credential_of(row, id)).transpose()
+}
+
+/// Reads the columns of [`CREDENTIAL`].
+pub(super) fn credential_of(row: &Row, id: KeyId) -> Result<Credential, Failure> {
     let tag: &[u8] = row.try_get(4)?;
-    Ok(Some(Credential {
+    Ok(Credential {
         id,
-        standing: standing_of(&row)?,
+        standing: standing_of(row)?,
         tag: Tag(tag.try_into().map_err(|_| Error::Internal)?),
         hash: SecretHash::from_phc(row.try_get(5)?),
-        rate_limit: rate_limit(&row, 6)?,
-        last_used_on: moment(&row, 7)?,
-    }))
+        rate_limit: rate_limit(row, 6)?,
+        last_used_on: moment(row, 7)?,
+    })
+}
+
+/// Reads a column that has a key's id.
+pub(super) fn id_of(row: &Row, column: usize) -> Result<KeyId, Failure> {
+    let id = KeyId::parse(row.try_get(column)?);
+    Ok(id.ok_or(Error::Internal)?)
 }
 
 /// The key `id` as operators see it.
@@ -131,7 +140,7 @@ fn key_of(row: &Row) -> Result<ApiKey, Failure> {
         Ok(text.map(id).transpose()?)
     };
     Ok(ApiKey {
-        id: id(row.try_get(0)?)?,
+        id: id_of(row, 0)?,
         terms: KeyTerms {
             name: KeyName::from_stored(row.try_get(1)?),
             permissions: PermissionSet::from_stored(row.try_get(2)?),
