@@ -23,6 +23,8 @@ const ADD: &str = "INSERT INTO memberships (group_id, alias, contact_id)
 const REMOVE: &str =
     "DELETE FROM memberships WHERE group_id = $1 AND alias = ANY($2) RETURNING alias";
 const REMOVE_FROM_ALL: &str = "DELETE FROM memberships WHERE alias = $1 RETURNING group_id";
+const REMOVE_MANY_FROM_ALL: &str =
+    "DELETE FROM memberships WHERE alias = ANY($1) RETURNING group_id";
 const PUT: &str = "INSERT INTO memberships (group_id, alias, contact_id)
     SELECT group_id, $2, $3 FROM unnest($1::uuid[]) AS moved (group_id)";
 
@@ -150,6 +152,18 @@ pub(super) async fn remove_from_all(
 ) -> Result<(), Failure> {
     for group in taken_out(transaction, alias.as_str()).await? {
         transaction.count_members(GroupId::from_uuid(group), -1);
+    }
+    Ok(())
+}
+
+/// The same for many contacts.
+pub(super) async fn remove_many_from_all(
+    transaction: &Transaction<'_>,
+    aliases: &[String],
+) -> Result<(), Failure> {
+    let rows = transaction.query(REMOVE_MANY_FROM_ALL, &[&aliases]).await?;
+    for row in &rows {
+        transaction.count_members(GroupId::from_uuid(row.try_get(0)?), -1);
     }
     Ok(())
 }

@@ -6,6 +6,8 @@
 
 mod audit;
 mod bulk;
+mod bulk_delete;
+mod conditions;
 mod connection;
 mod contacts;
 mod database;
@@ -26,6 +28,7 @@ mod optouts;
 mod readers;
 mod readiness;
 mod resolve;
+mod sessions;
 mod sweep;
 mod threads;
 mod transaction;
