@@ -169,7 +169,8 @@ const FEATURES: &[&str] = &["sqlite", "tls"];
 /// Which file is the address book.
 #[derive(Debug, Args)]
 pub struct DatabaseArgument {
-    /// The address book's file; `serve` and `key create` make it where there is none
+    /// The address book's file; `serve` and `key create` make it where there is none.
+    /// Or the URL of a PostgreSQL database: postgres://user@host1,host2/name
     #[arg(
         long = "database",
         value_name = "PATH",

@@ -105,7 +105,7 @@ pub fn check(arguments: &Check) -> Result<(), CommandError> {
     }
     let path = locate_existing(&arguments.database.path)?;
     let operator = Operator::open_or_create(&path, None)?;
-    let report = operator.check()?;
+    let report = operator.check()?.ok_or(CommandError::CheckOfPostgres)?;
     for line in &report.damage {
         eprintln!("{line}");
     }

@@ -82,6 +82,7 @@ impl Store {
         }
         let delete = async |some| match self {
             Self::Sqlite(engine) => engine.delete_contacts(grant, dry_run, some).await,
+            Self::Postgres(engine) => engine.delete_contacts(grant, dry_run, some).await,
         };
         match dry_run {
             true => delete(keys).await,
@@ -102,6 +103,10 @@ impl Store {
     ) -> Result<(StoredResponse, bool), Error> {
         match self {
             Self::Sqlite(engine) => engine.delete_contacts_once(grant, once, keys, render).await,
+            Self::Postgres(engine) => {
+                let deleting = engine.delete_contacts_once(grant, once, keys, render);
+                deleting.await
+            }
         }
     }
 
@@ -118,6 +123,7 @@ impl Store {
     ) -> Result<u64, Error> {
         match self {
             Self::Sqlite(engine) => engine.delete_matching(grant, dry_run, matching).await,
+            Self::Postgres(engine) => engine.delete_matching(grant, dry_run, matching).await,
         }
     }
 
@@ -137,6 +143,10 @@ impl Store {
                 let deleting = engine.delete_matching_once(grant, once, matching, render);
                 deleting.await
             }
+            Self::Postgres(engine) => {
+                let deleting = engine.delete_matching_once(grant, once, matching, render);
+                deleting.await
+            }
         }
     }
 
@@ -153,6 +163,7 @@ impl Store {
         let store = async |some| {
             let stored = match self {
                 Self::Sqlite(engine) => engine.change_members(grant, group, some).await?,
+                Self::Postgres(engine) => engine.change_members(grant, group, some).await?,
             };
             Ok(stored.into_iter().map(Ok).collect())
         };
@@ -173,6 +184,7 @@ impl Store {
         }
         let store = async |some| match self {
             Self::Sqlite(engine) => engine.create_optouts(grant, some).await,
+            Self::Postgres(engine) => engine.create_optouts(grant, some).await,
         };
         in_transactions(msisdns, store).await
     }
@@ -194,6 +206,10 @@ impl Store {
                 let members = engine.members(grant, group, selection, collected, each);
                 members.await
             }
+            Self::Postgres(engine) => {
+                let members = engine.members(grant, group, selection, collected, each);
+                members.await
+            }
         }
     }
 
@@ -205,6 +221,7 @@ impl Store {
     ) -> Result<Vec<ItemOutcome>, Error> {
         match self {
             Self::Sqlite(engine) => engine.store_contacts(grant, order, contacts).await,
+            Self::Postgres(engine) => engine.store_contacts(grant, order, contacts).await,
         }
     }
 }
