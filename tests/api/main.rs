@@ -62,6 +62,7 @@ mod resolve;
 mod resolve_limits;
 mod resolve_memory;
 mod round_trip;
+mod servers;
 mod session_end;
 mod sessions;
 mod shape;

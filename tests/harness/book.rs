@@ -26,7 +26,10 @@ pub fn new_book() -> (PathBuf, Option<TempDir>) {
     };
     let joint = if url.contains('?') { '&' } else { '?' };
     let schema = Uuid::now_v7().simple();
-    let url = format!("{url}{joint}options=-c%20search_path%3Dbook_{schema}");
+    // By its name, the connections of a book can be told from those of others.
+    let url = format!(
+        "{url}{joint}application_name=book_{schema}&options=-c%20search_path%3Dbook_{schema}"
+    );
     (PathBuf::from(url), None)
 }
 
@@ -37,6 +40,15 @@ pub fn is_skipped(subject: &str) -> bool {
         eprintln!("skipped on PostgreSQL, where there is no {subject}");
     }
     is_skipped
+}
+
+/// Whether the tests run on PostgreSQL; says that one is skipped where they do not.
+pub fn stands_on_postgres() -> bool {
+    let stands = url().is_some();
+    if !stands {
+        eprintln!("skipped on a file: needs {URL}, the URL of a PostgreSQL database");
+    }
+    stands
 }
 
 impl Server {

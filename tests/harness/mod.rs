@@ -21,7 +21,7 @@ mod book;
 mod call;
 mod tls;
 
-pub use book::{is_skipped, new_book};
+pub use book::{is_skipped, new_book, stands_on_postgres};
 pub use call::{Call, Reply, agent, redact, redact_everywhere};
 pub use tls::{Certificate, TlsClient, exchange};
 
