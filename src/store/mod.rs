@@ -20,6 +20,7 @@ mod many;
 mod measures;
 mod open_error;
 mod operator;
+mod patterns;
 mod postgres;
 mod report;
 mod shelf;

@@ -12,6 +12,7 @@ use crate::group::GroupId;
 use crate::meta::has_member;
 use crate::msisdn::{CODES_WITH_TRUNK_ZERO, digits_of_part};
 use crate::selection::{Filter, Position, Sort, SortField};
+use crate::store::patterns::{end_of_prefix, escaped_for_like};
 
 const CONTACTS: &str = " FROM contacts";
 const MEMBERS: &str = " FROM memberships JOIN contacts ON contacts.alias = memberships.alias";
@@ -210,24 +211,4 @@ fn other_behind_code(digits: usize) -> String {
         "CASE WHEN substr({number}, {zero}, 1) = '0' THEN {code} || substr({number}, {rest})
             ELSE {code} || '0' || substr({number}, {zero}) END"
     )
-}
-
-/// The smallest text behind every text that begins with `prefix`, or `None`
-/// where there is none. UTF-8 sorts as its code points do.
-fn end_of_prefix(prefix: &str) -> Option<String> {
-    let mut characters: Vec<char> = prefix.chars().collect();
-    while let Some(last) = characters.pop() {
-        // Steps over the surrogates, which are no characters.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            characters.push(next);
-            return Some(characters.into_iter().collect());
-        }
-    }
-    None
-}
-
-fn escaped_for_like(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_")
 }
