@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::failure::{self, Failure, Kind};
 use super::keys::{self, STANDINGS};
 use super::threads::{Local, Threads};
 use super::transaction::Counter;
-use super::writer::{LOST_PAUSE, SHARE_KEYS, TRYING_TIME_MAX, Waits};
+use super::writer::{LOST_PAUSE, QUEUE_WAIT_MAX, SHARE_KEYS, TRYING_TIME_MAX, Waits};
 use crate::contact::{ContactId, FullContact};
 use crate::error::Error;
 use crate::key::{Grant, Standing};
@@ -45,6 +45,11 @@ const INSERT_COUNTED: &str = "WITH stored AS (
     )
     SELECT id FROM stored";
 
+/// The stages of a creation.
+const QUEUED: u8 = 0;
+const TAKEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
 /// The ways to the lanes.
 pub(super) struct Lanes {
     lanes: RwLock<Vec<mpsc::UnboundedSender<Creation>>>,
@@ -57,6 +62,7 @@ pub(super) struct Lanes {
 struct Creation {
     grant: Grant,
     contact: FullContact,
+    stage: Arc<AtomicU8>,
     /// A commit may have stored it of which nobody heard.
     may_be_stored: bool,
     answer: oneshot::Sender<Result<FullContact, Error>>,
@@ -99,10 +105,12 @@ impl Lanes {
         let alias = &contact.contact.alias;
         let hash = self.hasher.hash_one(HashedAlias(alias.as_str()));
         let number = usize::try_from(hash % LANES as u64).unwrap_or(0);
-        let (answer, outcome) = oneshot::channel();
+        let (answer, mut outcome) = oneshot::channel();
+        let stage = Arc::new(AtomicU8::new(QUEUED));
         let creation = Creation {
             grant,
             contact,
+            stage: Arc::clone(&stage),
             may_be_stored: false,
             answer,
             _waits: waits,
@@ -112,6 +120,12 @@ impl Lanes {
             lanes.get(number).and_then(|lane| lane.send(creation).ok())
         };
         sent.ok_or(Error::Stopping)?;
+        if let Ok(answered) = timeout(QUEUE_WAIT_MAX, &mut outcome).await {
+            return answered.unwrap_or(Err(Error::Stopping));
+        }
+        if advance(&stage, WITHDRAWN) {
+            return Err(Error::Busy);
+        }
         match timeout(OUTCOME_WAIT_MAX, outcome).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) | Err(_) => Err(Error::OutcomeUnknown),
@@ -123,6 +137,13 @@ impl Lanes {
         let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
         lanes.clear();
     }
+}
+
+/// Moves a creation on from `QUEUED`, which exactly one of lane and waiter does.
+fn advance(stage: &AtomicU8, next: u8) -> bool {
+    stage
+        .compare_exchange(QUEUED, next, Ordering::AcqRel, Ordering::Acquire)
+        .is_ok()
 }
 
 #[derive(Hash)]
@@ -144,6 +165,7 @@ async fn store(
     measures: &Measures,
 ) {
     let begun = Instant::now();
+    batch.retain(|creation| advance(&creation.stage, TAKEN));
     // Equal aliases one after the other, and rows locked in one order by everybody.
     batch.sort_by(|one, other| {
         let alias = |creation: &Creation| creation.contact.contact.alias.as_str().to_owned();

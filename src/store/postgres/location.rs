@@ -11,6 +11,8 @@ use crate::store::OpenError;
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// How long one server may take to be connected to.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long what was sent may go unconfirmed: a host that vanished says nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 const APPLICATION: &str = "addressbook";
 
 /// Where a book is, and how it is reached.
@@ -43,6 +45,9 @@ impl Location {
         })?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIME_MAX);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE_MAX);
         }
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION);

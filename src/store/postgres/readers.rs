@@ -95,6 +95,8 @@ impl Readers {
                 Ok(Err(Failure::Storage(error))) => error,
                 Err(_) => {
                     log::error!("a read took too long");
+                    // Whatever keeps it keeps those behind it.
+                    LINKS.with_borrow_mut(|links| links.remove(&self.0.number));
                     return Err(Error::StorageUnreadable);
                 }
             };
