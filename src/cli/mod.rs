@@ -164,7 +164,7 @@ fn version() -> &'static str {
 }
 
 /// What this program can that another build of it might not.
-const FEATURES: &[&str] = &["sqlite", "tls"];
+const FEATURES: &[&str] = &["postgres", "sqlite", "tls"];
 
 /// Which file is the address book.
 #[derive(Debug, Args)]
