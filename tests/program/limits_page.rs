@@ -106,10 +106,7 @@ const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
         "a step of tidying",
     ),
     ("store/sqlite/sessions:FORGOTTEN_MAX", "a step of tidying"),
-    (
-        "store/postgres/sessions:FORGOTTEN_MAX",
-        "a step of tidying",
-    ),
+    ("store/postgres/sessions:FORGOTTEN_MAX", "a step of tidying"),
     (
         "store/sqlite/idempotency:INFLATED_BYTES_MAX",
         "of our own answer",

@@ -57,7 +57,7 @@ impl Engine {
         let render = Rendering::of(render);
         let stored = self
             .writer
-            .submit_rows(grant, rows, async move |transaction| {
+            .submit_once(grant, rows, async move |transaction| {
                 let work = async || store(transaction, order, &contacts).await;
                 idempotency::once(transaction, grant.key(), &once, work, &render).await
             });

@@ -56,7 +56,7 @@ impl Engine {
         let render = Rendering::of(render);
         let deleted = self
             .writer
-            .submit_rows(grant, rows, async move |transaction| {
+            .submit_once(grant, rows, async move |transaction| {
                 let work = async || delete_each(transaction, false, &keys).await;
                 idempotency::once(transaction, grant.key(), &once, work, &render).await
             });
@@ -95,7 +95,7 @@ impl Engine {
         let render = Rendering::of(render);
         let deleted = self
             .writer
-            .submit_rows(grant, rows, async move |transaction| {
+            .submit_once(grant, rows, async move |transaction| {
                 // Of a retry the filter may match nothing any more: its answer is looked for
                 // before anybody counts.
                 let work = async || order.perform(transaction).await;

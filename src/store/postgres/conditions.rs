@@ -131,6 +131,11 @@ impl Conditions {
 
     pub(super) fn begin_behind(&mut self, position: &Position, sort: Sort) {
         let relation = if sort.descending { "<" } else { ">" };
+        if position.key.contains('\0') {
+            // No cursor of ours.
+            self.is_nothing = true;
+            return;
+        }
         match sort.field {
             SortField::CreatedOn => {
                 let column = self.id_column();

@@ -80,7 +80,7 @@ impl Engine {
         render: impl FnOnce(Result<FullContact, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         let render = Rendering::of(render);
-        let created = self.writer.submit(grant, async move |transaction| {
+        let created = self.writer.submit_once(grant, 1, async move |transaction| {
             let work = async || insert(transaction, contact.clone()).await;
             idempotency::once(transaction, grant.key(), &once, work, &render).await
         });
@@ -121,7 +121,7 @@ impl Engine {
         render: impl FnOnce(Result<(FullContact, Outcome), Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         let render = Rendering::of(render);
-        let put = self.writer.submit(grant, async move |transaction| {
+        let put = self.writer.submit_once(grant, 1, async move |transaction| {
             let work = async || put(transaction, contact.clone(), &condition).await;
             idempotency::once(transaction, grant.key(), &once, work, &render).await
         });

@@ -135,6 +135,9 @@ async fn page<C>(
         Page::After(Some(position)) => conditions.begin_behind(position, selection.sort),
         Page::After(None) => {}
     }
+    if conditions.is_nothing {
+        return Ok((collected, None));
+    }
     let select = select(selection.with_meta);
     let order = conditions.order(selection.sort);
     // One more than the limit: it tells whether a page follows.
@@ -176,6 +179,9 @@ async fn scan<C>(
             (0, false)
         }
     };
+    if conditions.is_nothing {
+        return Ok((collected, Listed::nothing(&selection.page)));
+    }
     let order = conditions.order(selection.sort);
     let end = skipped.saturating_add(selection.limit.into());
     let (mut found, mut last) = (0_u64, None);

@@ -106,6 +106,10 @@ async fn list(
             let (rows, total) = Counter::Optouts.page(link, LIST, page, read).await?;
             Ok(selection.cut(rows, Some(total)))
         }
+        // No cursor of ours.
+        (None, Page::After(Some(position))) if position.msisdn.as_str().contains('\0') => {
+            Ok(selection.cut(Vec::new(), None))
+        }
         (None, Page::After(position)) => {
             let position = position.as_ref();
             let behind = position.map_or(i64::MIN, |position| position.created_on.millis());

@@ -46,6 +46,19 @@ pub(super) enum Keys {
     Changes,
 }
 
+/// In whose name, none is the server's own, and what it does with keys.
+pub(super) type Acting = (Option<Grant>, Keys);
+
+/// Whether a write that is done twice comes to what it comes to once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeats {
+    /// It is remembered under a name: where its commit was not heard of, it is done
+    /// again, and finds its answer or does it.
+    Once,
+    /// Nobody could tell.
+    Never,
+}
+
 /// The way of writes.
 pub(super) struct Writer {
     threads: Arc<Threads>,
@@ -69,7 +82,23 @@ impl Writer {
         T: Send + 'static,
         W: AsyncFn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        self.submit_as(Some(grant), Keys::Shares, 1, work).await
+        let acting = (Some(grant), Keys::Shares);
+        self.submit_as(acting, Repeats::Never, 1, work).await
+    }
+
+    /// The same for work that is remembered under a name.
+    pub(super) async fn submit_once<T, W>(
+        &self,
+        grant: Grant,
+        rows: usize,
+        work: W,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: AsyncFn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        let acting = (Some(grant), Keys::Shares);
+        self.submit_as(acting, Repeats::Once, rows, work).await
     }
 
     /// The same for work that writes many rows.
@@ -83,7 +112,8 @@ impl Writer {
         T: Send + 'static,
         W: AsyncFn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        self.submit_as(Some(grant), Keys::Shares, rows, work).await
+        let acting = (Some(grant), Keys::Shares);
+        self.submit_as(acting, Repeats::Never, rows, work).await
     }
 
     /// The same for work that changes keys.
@@ -92,7 +122,8 @@ impl Writer {
         T: Send + 'static,
         W: AsyncFn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        self.submit_as(Some(grant), Keys::Changes, 1, work).await
+        let acting = (Some(grant), Keys::Changes);
+        self.submit_as(acting, Repeats::Never, 1, work).await
     }
 
     /// The same for the server's own.
@@ -101,13 +132,14 @@ impl Writer {
         T: Send + 'static,
         W: AsyncFn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        self.submit_as(None, Keys::Shares, 1, work).await
+        let acting = (None, Keys::Shares);
+        self.submit_as(acting, Repeats::Never, 1, work).await
     }
 
     async fn submit_as<T, W>(
         &self,
-        grant: Option<Grant>,
-        keys: Keys,
+        acting: Acting,
+        repeats: Repeats,
         rows: usize,
         work: W,
     ) -> Result<T, Error>
@@ -119,7 +151,7 @@ impl Writer {
         let measures = self.measures.clone();
         let doing = self.threads.run(move |local| async move {
             let _waits = waits;
-            let done = perform(&local, &measures, (grant, keys), &work).await;
+            let done = perform(&local, &measures, acting, repeats, &work).await;
             measures.batch_rows.observe(rows as f64);
             done
         });
@@ -155,6 +187,8 @@ impl Drop for Waits {
 /// What came of one try.
 enum Tried<T> {
     Done(Result<T, Error>),
+    /// Its commit was not heard of.
+    Unheard,
     /// Nothing was stored; one more may come to something.
     Again(Error, Duration),
 }
@@ -162,13 +196,16 @@ enum Tried<T> {
 async fn perform<T>(
     local: &Local,
     measures: &Measures,
-    acting: (Option<Grant>, Keys),
+    acting: Acting,
+    repeats: Repeats,
     work: &impl AsyncFn(&Transaction<'_>) -> Result<T, Failure>,
 ) -> Result<T, Error> {
     let begun = Instant::now();
+    let mut may_be_stored = false;
     loop {
         let lent = match local.take(QUEUE_WAIT_MAX).await {
             Ok(Some(lent)) => Ok(lent),
+            Ok(None) if may_be_stored => return Err(Error::OutcomeUnknown),
             Ok(None) => return Err(Error::Busy),
             Err(error) => Err(error),
         };
@@ -176,10 +213,19 @@ async fn perform<T>(
             Ok(lent) => try_once(&lent, measures, acting, work).await,
             Err(error) => again(&error),
         };
+        let is_worth_it = begun.elapsed() < TRYING_TIME_MAX;
         match tried {
-            Tried::Done(done) => return done,
-            Tried::Again(error, _) if begun.elapsed() > TRYING_TIME_MAX => return Err(error),
-            Tried::Again(_, pause) => sleep(pause).await,
+            Tried::Done(Ok(done)) => return Ok(done),
+            Tried::Unheard if is_worth_it && repeats == Repeats::Once => {
+                may_be_stored = true;
+                sleep(LOST_PAUSE).await;
+            }
+            Tried::Again(_, pause) if is_worth_it => sleep(pause).await,
+            Tried::Unheard => return Err(Error::OutcomeUnknown),
+            Tried::Done(Err(_)) | Tried::Again(..) if may_be_stored => {
+                return Err(Error::OutcomeUnknown);
+            }
+            Tried::Done(Err(error)) | Tried::Again(error, _) => return Err(error),
         }
     }
 }
@@ -201,7 +247,7 @@ fn again<T>(error: &tokio_postgres::Error) -> Tried<T> {
 async fn try_once<T>(
     lent: &Lent<'_>,
     measures: &Measures,
-    acting: (Option<Grant>, Keys),
+    acting: Acting,
     work: &impl AsyncFn(&Transaction<'_>) -> Result<T, Failure>,
 ) -> Tried<T> {
     let transaction = Transaction::on(lent);
@@ -223,7 +269,7 @@ async fn try_once<T>(
                 }
                 Err(error) if failure::kind(&error) == Kind::Lost => {
                     failure::log(&error, "the connection was lost at a commit");
-                    Tried::Done(Err(Error::OutcomeUnknown))
+                    Tried::Unheard
                 }
                 Err(error) => again(&error),
             };
@@ -241,10 +287,7 @@ async fn try_once<T>(
 }
 
 /// Begins a transaction in which the key stands as it stands until its end.
-pub(super) async fn begin(
-    link: &Link,
-    (grant, keys): (Option<Grant>, Keys),
-) -> Result<(), Failure> {
+pub(super) async fn begin(link: &Link, (grant, keys): Acting) -> Result<(), Failure> {
     let lock = match keys {
         Keys::Shares => SHARE_KEYS,
         Keys::Changes => LOCK_KEYS,
