@@ -22,6 +22,7 @@ mod open_error;
 mod operator;
 mod patterns;
 mod postgres;
+mod remembered;
 mod report;
 mod shelf;
 mod sqlite;

@@ -101,16 +101,10 @@ const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
         "store/sqlite/database:STATEMENTS_MAX",
         "prepared statements",
     ),
-    (
-        "store/sqlite/idempotency:FORGOTTEN_MAX",
-        "a step of tidying",
-    ),
+    ("store/remembered:FORGOTTEN_MAX", "a step of tidying"),
+    ("store/remembered:INFLATED_BYTES_MAX", "of our own answer"),
     ("store/sqlite/sessions:FORGOTTEN_MAX", "a step of tidying"),
     ("store/postgres/sessions:FORGOTTEN_MAX", "a step of tidying"),
-    (
-        "store/sqlite/idempotency:INFLATED_BYTES_MAX",
-        "of our own answer",
-    ),
     (
         "store/sqlite/pool:CONNECTION_WAIT_MAX",
         "never met under permits",
@@ -122,14 +116,6 @@ const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     (
         "store/postgres/figures:KEY_EXPIRIES_MAX",
         "cuts what /metrics tells",
-    ),
-    (
-        "store/postgres/idempotency:FORGOTTEN_MAX",
-        "a step of tidying",
-    ),
-    (
-        "store/postgres/idempotency:INFLATED_BYTES_MAX",
-        "of our own answer",
     ),
     (
         "store/postgres/threads:STOPPING_WAIT_MAX",

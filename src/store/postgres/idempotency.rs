@@ -2,12 +2,7 @@
 //! that a write happens once, whatever happens to the answer. What the answers of
 //! one key take is bounded.
 
-use std::io::{Read, Write};
 use std::sync::{Mutex, PoisonError};
-
-use flate2::Compression;
-use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
 
 use super::connection::Values;
 use super::failure::Failure;
@@ -15,6 +10,9 @@ use super::transaction::{Transaction, unsigned};
 use crate::error::Error;
 use crate::idempotency::{Once, StoredResponse};
 use crate::moment::Moment;
+use crate::store::remembered::{
+    BYTES_MAX, FORGOTTEN_MAX, REMEMBERED_MS, ROW_BYTES, deflated, inflated,
+};
 use crate::token::KeyId;
 
 /// Whoever comes second under one name waits here for the first, on whichever server.
@@ -34,18 +32,6 @@ const FORGET_OLDEST: &str = "DELETE FROM idempotency WHERE (key_id, name) IN
 const FORGET_ONE: &str = "DELETE FROM idempotency WHERE key_id = $1 AND name = $2
     RETURNING key_id, (2 * octet_length(name) + octet_length(body))::bigint";
 const BYTES: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM response_counts WHERE key_id = $1";
-/// How long an answer is remembered: 24 hours.
-const REMEMBERED_MS: i64 = 24 * 60 * 60 * 1000;
-/// Answers forgotten at once; more than one for each that is remembered.
-const FORGOTTEN_MAX: i64 = 100;
-/// What the answers that are remembered for one key may take.
-const BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// What a row takes beside its name, which an index holds once more, and its body.
-const ROW_BYTES: u64 = 160;
-/// A body of so many bytes is stored smaller: one of 10,000 results by nine tenths.
-const DEFLATED_FROM_BYTES: usize = 1024;
-/// What a stored body may become: more than any answer to a write.
-const INFLATED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What makes an answer of a result, once.
 pub(super) struct Rendering<T>(Mutex<Option<Render<T>>>);
@@ -168,27 +154,12 @@ async fn find(
     let answer = StoredResponse {
         status: u16::try_from(status).map_err(|_| Error::Internal)?,
         etag: row.try_get(2)?,
-        body: if is_deflated { inflated(&body)? } else { body },
+        body: if is_deflated {
+            inflated(&body).map_err(|_| Error::Internal)?
+        } else {
+            body
+        },
     };
     let fingerprint = fingerprint.try_into().map_err(|_| Error::Internal)?;
     Ok(Some((fingerprint, answer)))
-}
-
-/// A large body in the zlib format; none for a small one.
-fn deflated(body: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-    if body.len() < DEFLATED_FROM_BYTES {
-        return Ok(None);
-    }
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    let written = encoder.write_all(body).and_then(|()| encoder.finish());
-    written.map(Some).map_err(|_| Error::Internal)
-}
-
-fn inflated(body: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut inflated = Vec::new();
-    let read = ZlibDecoder::new(body)
-        .take(INFLATED_BYTES_MAX)
-        .read_to_end(&mut inflated);
-    read.map_err(|_| Error::Internal)?;
-    Ok(inflated)
 }
