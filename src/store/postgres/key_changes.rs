@@ -157,8 +157,7 @@ impl Database {
 
     pub(crate) fn undo_rotation(&mut self, old: &ApiKey, successor: KeyId) -> Result<(), Error> {
         self.change(async |transaction| {
-            let rotated = keys::find(transaction, old.id).await?;
-            let rotated = rotated.ok_or(Error::KeyNotFound)?;
+            let rotated = keys::existing(transaction, old.id).await?;
             let changes = Changes::between(Some(&rotated.terms), &old.terms)?;
             replace(transaction, old.id, old.terms.expires_on, None).await?;
             record(transaction, Action::KeyUpdated, None, old.id, Some(changes)).await?;
@@ -188,8 +187,7 @@ async fn update(
     id: KeyId,
     change: KeyChange,
 ) -> Result<ApiKey, Failure> {
-    let key = keys::find(transaction, id).await?;
-    let mut key = key.ok_or(Error::KeyNotFound)?;
+    let mut key = keys::existing(transaction, id).await?;
     let terms = change.apply(key.terms.clone());
     must_cover(transaction, actor, &[&key.terms, &terms]).await?;
     if key.revoked_on.is_some() {
@@ -225,8 +223,7 @@ async fn rotate(
     overlap: Duration,
 ) -> Result<ApiKey, Failure> {
     let now = Moment::now();
-    let old = keys::find(transaction, id).await?;
-    let old = old.ok_or(Error::KeyNotFound)?;
+    let old = keys::existing(transaction, id).await?;
     may_make_keys(transaction, actor).await?;
     must_cover(transaction, actor, &[&old.terms]).await?;
     if old.replaced_by.is_some() {
@@ -270,8 +267,7 @@ async fn revoke(
     force: bool,
 ) -> Result<(), Failure> {
     let now = Moment::now();
-    let key = keys::find(transaction, id).await?;
-    let key = key.ok_or(Error::KeyNotFound)?;
+    let key = keys::existing(transaction, id).await?;
     if key.revoked_on.is_some() {
         return Ok(());
     }

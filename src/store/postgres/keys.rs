@@ -132,6 +132,11 @@ pub(super) async fn find(link: &Link, id: KeyId) -> Result<Option<ApiKey>, Failu
     row.as_ref().map(key_of).transpose()
 }
 
+/// The same of a key that has to be there.
+pub(super) async fn existing(link: &Link, id: KeyId) -> Result<ApiKey, Failure> {
+    Ok(find(link, id).await?.ok_or(Error::KeyNotFound)?)
+}
+
 /// Reads the columns of [`LIST`] and [`FIND`].
 fn key_of(row: &Row) -> Result<ApiKey, Failure> {
     let id = |text: &str| KeyId::parse(text).ok_or(Error::Internal);
