@@ -124,6 +124,11 @@ fn text(value: ValueRef<'_>) -> String {
     }
 }
 
+/// Has a book on PostgreSQL do something.
+pub(super) fn execute(book: &Path, statements: &str) {
+    asked(book, statements);
+}
+
 /// Rows, and how many the last statement concerned.
 fn asked(book: &Path, statements: &str) -> (Vec<Vec<String>>, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::book::execute;
 use super::{signal, until};
 
 /// A running PostgreSQL; ended when dropped.
@@ -19,6 +20,40 @@ pub struct Cluster {
 impl Cluster {
     /// Makes and starts one, or says that the test is skipped where there is none to start.
     pub fn start() -> Option<Self> {
+        let cluster = Self::in_new_folder()?;
+        let data = cluster.data();
+        let options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"];
+        let arguments = [&["-D", &data], &options[..], &["--locale=C.UTF-8"]].concat();
+        cluster.run("initdb", &arguments);
+        cluster.go_on();
+        Some(cluster)
+    }
+
+    /// A synchronous standby of this one: from now on, each commit waits for it.
+    pub fn with_standby(&self) -> Self {
+        let standby = Self::in_new_folder().unwrap();
+        let (data, port) = (standby.data(), self.port.to_string());
+        let of = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        standby.run(
+            "pg_basebackup",
+            &[&of[..], &["-D", &data, "-R", "-c", "fast"]].concat(),
+        );
+        standby.go_on();
+        let url = self.url();
+        execute(&url, "ALTER SYSTEM SET synchronous_standby_names = '*'");
+        execute(&url, "SELECT pg_reload_conf()");
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "promote"]);
+        // It has no standby of its own.
+        execute(&self.url(), "ALTER SYSTEM RESET synchronous_standby_names");
+        execute(&self.url(), "SELECT pg_reload_conf()");
+    }
+
+    fn in_new_folder() -> Option<Self> {
         let Some(programs) = programs() else {
             eprintln!("skipped: needs the package postgresql");
             return None;
@@ -28,20 +63,11 @@ impl Cluster {
         // Taken by somebody else in between, it does not start, and the test fails.
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
-        drop(free);
-        let cluster = Self {
+        Some(Self {
             programs,
             folder,
             port,
-        };
-        let data = cluster.data();
-        let options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"];
-        cluster.run(
-            "initdb",
-            &[&["-D", &data], &options[..], &["--locale=C.UTF-8"]].concat(),
-        );
-        cluster.go_on();
-        Some(cluster)
+        })
     }
 
     /// Starts it, or starts it again.
@@ -75,10 +101,18 @@ impl Cluster {
 
     /// A book in it.
     pub fn url(&self) -> PathBuf {
-        PathBuf::from(format!(
-            "postgres://postgres@127.0.0.1:{}/postgres",
-            self.port
-        ))
+        PathBuf::from(format!("postgres://postgres@{}/postgres", self.host()))
+    }
+
+    /// A book in whichever of both takes writes.
+    pub fn url_of_both(&self, other: &Self) -> PathBuf {
+        let (one, other) = (self.host(), other.host());
+        let url = format!("postgres://postgres@{one},{other}/postgres");
+        PathBuf::from(format!("{url}?target_session_attrs=read-write"))
+    }
+
+    fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     fn data(&self) -> String {
