@@ -2,7 +2,7 @@
 //! aliases meet in one lane.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -102,8 +102,7 @@ impl Lanes {
         contact: FullContact,
     ) -> Result<FullContact, Error> {
         let waits = Waits::count(&self.waiting, &self.measures)?;
-        let alias = &contact.contact.alias;
-        let hash = self.hasher.hash_one(HashedAlias(alias.as_str()));
+        let hash = self.hasher.hash_one(contact.contact.alias.as_str());
         let number = usize::try_from(hash % LANES as u64).unwrap_or(0);
         let (answer, mut outcome) = oneshot::channel();
         let stage = Arc::new(AtomicU8::new(QUEUED));
@@ -146,9 +145,6 @@ fn advance(stage: &AtomicU8, next: u8) -> bool {
         .is_ok()
 }
 
-#[derive(Hash)]
-struct HashedAlias<'a>(&'a str);
-
 async fn run(local: &Local, mut queue: mpsc::UnboundedReceiver<Creation>, measures: &Measures) {
     let mut link = None;
     let mut batch = Vec::new();
@@ -167,10 +163,7 @@ async fn store(
     let begun = Instant::now();
     batch.retain(|creation| advance(&creation.stage, TAKEN));
     // Equal aliases one after the other, and rows locked in one order by everybody.
-    batch.sort_by(|one, other| {
-        let alias = |creation: &Creation| creation.contact.contact.alias.as_str().to_owned();
-        alias(one).cmp(&alias(other))
-    });
+    batch.sort_by(|one, other| one.alias().cmp(other.alias()));
     while !batch.is_empty() {
         let tried = match connected(local, link).await {
             Ok(link) => try_once(link, &mut batch, measures).await,
@@ -234,17 +227,14 @@ async fn try_once(
         return Ok(());
     }
     // The rest found its alias taken: by whom?
-    let aliases: Vec<&str> = batch
-        .iter()
-        .map(|creation| creation.contact.contact.alias.as_str())
-        .collect();
+    let aliases: Vec<&str> = batch.iter().map(Creation::alias).collect();
     let rows = link.query(IDS_BY_ALIASES, &[&aliases]).await?;
     let mut holders: HashMap<String, ContactId> = HashMap::new();
     for row in &rows {
         holders.insert(row.try_get(0)?, ContactId::from_uuid(row.try_get(1)?));
     }
     for creation in std::mem::take(batch) {
-        match holders.get(creation.contact.contact.alias.as_str()) {
+        match holders.get(creation.alias()) {
             // By this very contact: a commit had stored it of which nobody heard.
             Some(holder) if *holder == creation.contact.contact.id => creation.tell_stored(),
             Some(holder) => creation.tell(Err(Error::AliasTaken(*holder))),
@@ -351,6 +341,10 @@ fn answer(batch: &mut Vec<Creation>, is_stored: impl Fn(&Creation) -> bool) {
 }
 
 impl Creation {
+    fn alias(&self) -> &str {
+        self.contact.contact.alias.as_str()
+    }
+
     fn tell(self, answer: Result<FullContact, Error>) {
         // Nobody may be waiting any more; what is stored stands all the same.
         let _ = self.answer.send(answer);

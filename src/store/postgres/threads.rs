@@ -147,22 +147,11 @@ fn run(runtime: &runtime::Runtime, location: Location, mut work: mpsc::Unbounded
             // Forgets those that are over.
             while begun.try_join_next().is_some() {}
         }
-        let ended = timeout(STOPPING_WAIT_MAX, begun.join_all_quietly()).await;
-        if ended.is_err() {
+        let all_ended = async { while begun.join_next().await.is_some() {} };
+        if timeout(STOPPING_WAIT_MAX, all_ended).await.is_err() {
             log::warn!("what was under way did not end in time");
         }
     });
-}
-
-/// Waits for all tasks, also for those that panic.
-trait JoinQuietly {
-    async fn join_all_quietly(&mut self);
-}
-
-impl JoinQuietly for JoinSet<()> {
-    async fn join_all_quietly(&mut self) {
-        while self.join_next().await.is_some() {}
-    }
 }
 
 impl Local {
