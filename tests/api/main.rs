@@ -66,6 +66,7 @@ mod servers;
 mod session_end;
 mod sessions;
 mod shape;
+mod shared;
 mod status;
 mod strangers;
 mod tls;
