@@ -35,7 +35,7 @@ use std::time::Duration;
 pub use measures::{Figures, Measures};
 pub use open_error::OpenError;
 pub use operator::Operator;
-pub use postgres::is_url;
+pub use postgres::{is_url, without_secrets};
 pub use report::{CheckReport, Integrity, Readiness, RestoreError, Standby};
 pub use shelf::{Backup, Shelf, ShelfError};
 pub use sqlite::{ServerLock, restore, sqlite_version};

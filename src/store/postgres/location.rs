@@ -71,9 +71,12 @@ impl Location {
     }
 }
 
-/// The URL without what stands between its user's name and the `@`, and without a
-/// password among its parameters.
-fn without_secrets(url: &str) -> PathBuf {
+/// A URL without what stands between its user's name and the `@`, and without a
+/// password among its parameters; whatever else it is.
+pub fn without_secrets(url: &str) -> PathBuf {
+    if !is_url(Path::new(url)) {
+        return PathBuf::from(url);
+    }
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
     let (place, parameters) = match rest.split_once('?') {
         Some((place, parameters)) => (place, Some(parameters)),
@@ -115,6 +118,7 @@ mod tests {
                 "postgresql://h/b?password=x&user=u",
                 "postgresql://h/b?user=u",
             ),
+            ("/data/book.db", "/data/book.db"),
         ] {
             assert_eq!(without_secrets(url), Path::new(shown));
         }

@@ -36,7 +36,7 @@ mod writer;
 
 pub(super) use database::Database;
 pub(super) use import::DryRun;
-pub use location::is_url;
+pub use location::{is_url, without_secrets};
 pub(super) use readers::Snapshot;
 
 use std::fs::File;
