@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use super::connection::Link;
 use super::failure::Failure;
 use super::transaction::{Counter, page, unsigned};
-use super::{Database, Engine, Snapshot};
+use super::{Database, Engine, Snapshot, credentials};
 use crate::address::AddressRanges;
 use crate::error::Error;
 use crate::key::{ApiKey, Credential, Grant, KeyName, KeyTerms, Standing};
@@ -32,9 +32,7 @@ const NONE_EXISTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM api_keys)";
 
 impl Snapshot {
     pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
-        self.readers
-            .read(async |link| credential(link, id).await)
-            .await
+        credentials::read(&self.readers, id).await
     }
 
     pub(crate) async fn own_key(&self, grant: Grant) -> Result<ApiKey, Error> {
@@ -52,9 +50,7 @@ impl Snapshot {
 
 impl Engine {
     pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
-        self.readers
-            .read(async |link| credential(link, id).await)
-            .await
+        credentials::read(&self.readers, id).await
     }
 
     pub(crate) async fn confirm(&self, grant: Grant) -> Result<(), Error> {
@@ -102,7 +98,7 @@ pub(super) async fn none_exists(link: &Link) -> Result<bool, Failure> {
 }
 
 /// What decides over a request of the key `id`.
-async fn credential(link: &Link, id: KeyId) -> Result<Option<Credential>, Failure> {
+pub(super) async fn credential(link: &Link, id: KeyId) -> Result<Option<Credential>, Failure> {
     let row = link.query_opt(CREDENTIAL, &[&id.as_str()]).await?;
     row.as_ref().map(|row| credential_of(row, id)).transpose()
 }

@@ -76,6 +76,11 @@ impl Readers {
         }))
     }
 
+    /// Tells this engine from others of the process.
+    pub(super) fn number(&self) -> u64 {
+        self.0.number
+    }
+
     /// Looks something up, waiting a little for a database that comes back.
     pub(super) async fn read<T>(
         &self,
