@@ -82,7 +82,7 @@ impl Store {
         }
         let delete = async |some| match self {
             Self::Sqlite(engine) => engine.delete_contacts(grant, dry_run, some).await,
-            Self::Postgres(engine) => engine.delete_contacts(grant, dry_run, some).await,
+            Self::Postgres(engine) => Box::pin(engine.delete_contacts(grant, dry_run, some)).await,
         };
         match dry_run {
             true => delete(keys).await,
@@ -105,7 +105,7 @@ impl Store {
             Self::Sqlite(engine) => engine.delete_contacts_once(grant, once, keys, render).await,
             Self::Postgres(engine) => {
                 let deleting = engine.delete_contacts_once(grant, once, keys, render);
-                deleting.await
+                Box::pin(deleting).await
             }
         }
     }
@@ -123,7 +123,9 @@ impl Store {
     ) -> Result<u64, Error> {
         match self {
             Self::Sqlite(engine) => engine.delete_matching(grant, dry_run, matching).await,
-            Self::Postgres(engine) => engine.delete_matching(grant, dry_run, matching).await,
+            Self::Postgres(engine) => {
+                Box::pin(engine.delete_matching(grant, dry_run, matching)).await
+            }
         }
     }
 
@@ -145,7 +147,7 @@ impl Store {
             }
             Self::Postgres(engine) => {
                 let deleting = engine.delete_matching_once(grant, once, matching, render);
-                deleting.await
+                Box::pin(deleting).await
             }
         }
     }
@@ -163,7 +165,9 @@ impl Store {
         let store = async |some| {
             let stored = match self {
                 Self::Sqlite(engine) => engine.change_members(grant, group, some).await?,
-                Self::Postgres(engine) => engine.change_members(grant, group, some).await?,
+                Self::Postgres(engine) => {
+                    Box::pin(engine.change_members(grant, group, some)).await?
+                }
             };
             Ok(stored.into_iter().map(Ok).collect())
         };
@@ -184,7 +188,7 @@ impl Store {
         }
         let store = async |some| match self {
             Self::Sqlite(engine) => engine.create_optouts(grant, some).await,
-            Self::Postgres(engine) => engine.create_optouts(grant, some).await,
+            Self::Postgres(engine) => Box::pin(engine.create_optouts(grant, some)).await,
         };
         in_transactions(msisdns, store).await
     }
@@ -208,7 +212,7 @@ impl Store {
             }
             Self::Postgres(engine) => {
                 let members = engine.members(grant, group, selection, collected, each);
-                members.await
+                Box::pin(members).await
             }
         }
     }
@@ -221,7 +225,7 @@ impl Store {
     ) -> Result<Vec<ItemOutcome>, Error> {
         match self {
             Self::Sqlite(engine) => engine.store_contacts(grant, order, contacts).await,
-            Self::Postgres(engine) => engine.store_contacts(grant, order, contacts).await,
+            Self::Postgres(engine) => Box::pin(engine.store_contacts(grant, order, contacts)).await,
         }
     }
 }

@@ -107,7 +107,8 @@ macro_rules! operations {
                 pub async fn $operation(&self $(, $argument: $type)*) -> $answer {
                     match self {
                         Self::Sqlite(engine) => engine.$operation($($argument),*).await,
-                        Self::Postgres(engine) => engine.$operation($($argument),*).await,
+                        // In a box, so that the futures of the other engine stay small.
+                        Self::Postgres(engine) => Box::pin(engine.$operation($($argument),*)).await,
                     }
                 }
             )+
@@ -269,7 +270,7 @@ impl Snapshot {
             Self::Sqlite(snapshot) => snapshot.contacts(grant, selection, collected, each).await,
             Self::Postgres(snapshot) => {
                 let listing = snapshot.contacts(grant, selection, collected, each);
-                listing.await
+                Box::pin(listing).await
             }
         }
     }
@@ -298,7 +299,7 @@ impl Store {
             }
             Self::Postgres(engine) => {
                 let resolving = engine.resolve(grant, recipients, template, collected, each);
-                resolving.await
+                Box::pin(resolving).await
             }
         }
     }
