@@ -15,9 +15,12 @@ use crate::token::KeyId;
 
 type Read = Result<Option<Credential>, Error>;
 
+/// Those who wait for the next read of a key, by engine, while one is under way.
+type Waiting = HashMap<(u64, KeyId), Vec<oneshot::Sender<Read>>>;
+
 thread_local! {
-    /// Who waits for the next read of a key, by engine, while one is under way.
-    static WAITING: RefCell<HashMap<(u64, KeyId), Vec<oneshot::Sender<Read>>>> = RefCell::default();
+    /// Those of this thread.
+    static WAITING: RefCell<Waiting> = RefCell::default();
 }
 
 /// What decides over a request of the key `id`, as it is after this was asked.
