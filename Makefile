@@ -1,11 +1,15 @@
 # For comfort: everything here is a cargo command, too.
-.PHONY: run test ci image dist
+.PHONY: run test test-postgres ci image dist
 
 run:
 	cargo run --release -- serve
 
 test:
 	cargo test --locked
+
+# The same calls on PostgreSQL, which it starts and stops by itself.
+test-postgres:
+	.ci/postgres
 
 ci:
 	.ci/run

@@ -18,8 +18,9 @@ export function counted(number, one, many = `${one}s`) {
   return `${count(number)} ${number === 1 ? one : many}`;
 }
 
-/** `2.4 MB` @param {number} bytes */
+/** `2.4 MB` @param {number | null} bytes */
 export function size(bytes) {
+  if (bytes === null) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
   while (bytes >= 1000 && unit < units.length - 1) {

@@ -16,8 +16,8 @@ import { may } from "./session.js";
  * @property {number} groups
  * @property {number} optouts
  * @property {number} database_bytes
- * @property {number} wal_bytes
- * @property {number} disk_free_bytes
+ * @property {number | null} wal_bytes
+ * @property {number | null} disk_free_bytes
  * @property {string | null} last_backup_on
  * @property {boolean} backups
  * @property {import("./chart.js").Minute[]} minutes
@@ -146,7 +146,7 @@ class Health {
     fill(this.facts, facts);
     if (focused >= 0) this.facts.querySelectorAll("time")[focused]?.focus();
     const { disk_free_bytes: free, database_bytes: book } = status;
-    this.low.hidden = free >= LITTLE_BYTES && free >= 2 * book;
+    this.low.hidden = free === null || (free >= LITTLE_BYTES && free >= 2 * book);
     this.low.textContent = `Only ${size(free)} are free, and the book has ${size(book)}. Make room: a backup beside it, a migration or an export may need as much as the book again, and without room nothing more is stored.`;
     for (const chart of this.charts) chart.show(status.minutes);
     if (!status.backups) this.backups.nowhere();

@@ -5,7 +5,7 @@ use crate::contact::Msisdn;
 use crate::cursor::{self, Mark};
 use crate::invalid::Invalid;
 use crate::moment::Moment;
-use crate::selection::Page;
+use crate::selection::{Listed, Page};
 
 /// A number that is opted out. Belongs to the number, not to a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,36 @@ pub struct OptoutSelection {
     pub page: Page<Optout>,
     /// How many at most.
     pub limit: u32,
+}
+
+impl OptoutSelection {
+    /// What the page shows of `all` that hold for one number, in their order.
+    pub fn page_of(&self, all: Vec<Optout>) -> (Vec<Optout>, Listed<Optout>) {
+        let total = all.len() as u64;
+        let rows = all.into_iter();
+        match &self.page {
+            Page::Offset(offset) => {
+                let skipped = usize::try_from(*offset).unwrap_or(usize::MAX);
+                self.cut(rows.skip(skipped).collect(), Some(total))
+            }
+            Page::After(position) => {
+                let place =
+                    |optout: &Optout| (optout.created_on, optout.msisdn.as_str().to_owned());
+                let position = position.as_ref().map(place);
+                let behind = rows.filter(|row| Some(place(row)) > position);
+                self.cut(behind.collect(), None)
+            }
+        }
+    }
+
+    /// A page of `rows`, which are one more than the limit where another page follows.
+    pub fn cut(&self, mut rows: Vec<Optout>, total: Option<u64>) -> (Vec<Optout>, Listed<Optout>) {
+        let limit = self.limit as usize;
+        let follows = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| follows).cloned();
+        (rows, Listed { total, next })
+    }
 }
 
 /// Bytes of the time in a cursor.

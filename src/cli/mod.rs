@@ -164,12 +164,13 @@ fn version() -> &'static str {
 }
 
 /// What this program can that another build of it might not.
-const FEATURES: &[&str] = &["sqlite", "tls"];
+const FEATURES: &[&str] = &["postgres", "sqlite", "tls"];
 
 /// Which file is the address book.
 #[derive(Debug, Args)]
 pub struct DatabaseArgument {
-    /// The address book's file; `serve` and `key create` make it where there is none
+    /// The address book's file; `serve` and `key create` make it where there is none.
+    /// Or the URL of a PostgreSQL database: postgres://user@host1,host2/name
     #[arg(
         long = "database",
         value_name = "PATH",

@@ -36,6 +36,10 @@ pub struct Serve {
     /// becomes one with every permission
     #[arg(long, value_name = "FILE", env = "ADDRESSBOOK_INITIAL_KEY_FILE")]
     pub initial_key_file: Option<PathBuf>,
+    /// Serve a PostgreSQL that may lose what was acknowledged: `fsync=off` or
+    /// `synchronous_commit=off`
+    #[arg(long, env = "ADDRESSBOOK_ALLOW_UNSYNCED", value_parser = switch)]
+    pub allow_unsynced: bool,
     /// Ranges of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8;
     /// separated by commas, or once for each
     #[arg(

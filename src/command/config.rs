@@ -4,6 +4,7 @@ use std::io::{Write, stdout};
 
 use super::CommandError;
 use crate::cli::Setting;
+use crate::store::without_secrets;
 
 /// Prints settings in the form of the configuration file.
 ///
@@ -21,7 +22,10 @@ pub fn config(settings: &[Setting]) -> Result<(), CommandError> {
 }
 
 fn line(setting: &Setting) -> (String, &str) {
-    let quoted = |value: &String| toml::Value::from(value.as_str()).to_string();
+    let quoted = |value: &String| {
+        let shown = without_secrets(value);
+        toml::Value::from(shown.to_string_lossy().as_ref()).to_string()
+    };
     let line = match setting.values.as_slice() {
         [] => format!("# {}", setting.name),
         [value] => format!("{} = {}", setting.name, quoted(value)),

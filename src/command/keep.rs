@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{CommandError, check_target, locate_existing, print_json};
 use crate::cli::{Backup, Check, Restore};
 use crate::files;
-use crate::store::{self, Operator, locate};
+use crate::store::{self, Operator, RestoreError, is_url, locate};
 
 /// Stands for standard output in place of a file.
 const STREAM: &str = "-";
@@ -80,6 +80,9 @@ pub fn restore(arguments: &Restore) -> Result<(), CommandError> {
     // Before anything is made for it.
     fs::metadata(&arguments.file).map_err(|source| CommandError::file(&arguments.file, source))?;
     let path = locate(&arguments.database.path)?;
+    if is_url(&path) {
+        return Err(RestoreError::OfPostgres.into());
+    }
     if fs::canonicalize(&arguments.file).is_ok_and(|file| file == path) {
         return Err(CommandError::OwnFile(path));
     }
@@ -105,7 +108,7 @@ pub fn check(arguments: &Check) -> Result<(), CommandError> {
     }
     let path = locate_existing(&arguments.database.path)?;
     let operator = Operator::open_or_create(&path, None)?;
-    let report = operator.check()?;
+    let report = operator.check()?.ok_or(CommandError::CheckOfPostgres)?;
     for line in &report.damage {
         eprintln!("{line}");
     }

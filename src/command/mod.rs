@@ -33,7 +33,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::http::TlsError;
 use crate::invalid::Invalid;
-use crate::store::{OpenError, Operator, RestoreError, ShelfError, locate};
+use crate::store::{OpenError, Operator, RestoreError, ShelfError, is_url, locate};
 
 /// Why a verb did not do its work: one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +146,11 @@ pub enum CommandError {
     /// A check found damage, each told before.
     #[error("the address book is damaged: {0} findings")]
     Damage(usize),
+    /// The book is looked through by the database's own tools.
+    #[error(
+        "a book on PostgreSQL is looked through by its own tools: pg_amcheck, and checksums of pages (initdb --data-checksums)"
+    )]
+    CheckOfPostgres,
     /// The runtime or the standard streams fail.
     #[error(transparent)]
     Io(std::io::Error),
@@ -196,6 +201,7 @@ impl CommandError {
             | Self::InitialKeyNoToken(..)
             | Self::InitialKeyOrNone
             | Self::Damage(..)
+            | Self::CheckOfPostgres
             | Self::Io(..) => FAILED,
         }
     }
@@ -221,6 +227,9 @@ impl From<Error> for CommandError {
 
 /// Where an address book is that is not to be made; nor is its directory.
 fn locate_existing(path: &Path) -> Result<PathBuf, CommandError> {
+    if is_url(path) {
+        return Ok(locate(path)?);
+    }
     match path.try_exists() {
         Ok(false) => Err(CommandError::NoAddressBook(path.to_owned())),
         // Where that cannot be seen, it says why.

@@ -15,7 +15,7 @@ use crate::cli::{BackupArguments, Serve, TlsArguments};
 use crate::files;
 use crate::http::{self, Limits, Listeners, Settings, State, Tls};
 use crate::sign_in::CodeFile;
-use crate::store::{Operator, ServerLock, Shelf, Store, locate};
+use crate::store::{Operator, ServerLock, Shelf, Store, is_url, locate};
 
 /// Open files that are asked for: two for each connection.
 const FILES_MAX: u64 = 32_768;
@@ -35,13 +35,18 @@ pub fn serve(
     let (calls, address) = listen(arguments.listen.address)?;
     let metrics = arguments.metrics_listen.map(listen).transpose()?;
     let path = locate(&arguments.database.path)?;
-    let lock = ServerLock::take(&path)?;
+    // Any number of servers serve one on PostgreSQL.
+    let lock = match is_url(&path) {
+        true => None,
+        false => Some(ServerLock::take(&path)?),
+    };
     let url = format!(
         "{scheme}://{}{}",
         reachable(address),
         arguments.base_path.base
     );
-    let operator = open_book(arguments, &path, &lock, &url)?;
+    let operator = open_book(arguments, &path, lock.as_ref(), &url)?;
+    let path = operator.path().to_owned();
     // A connection takes two of them; as many as the system grants.
     let files_max = rlimit::increase_nofile_limit(FILES_MAX).unwrap_or_else(|error| {
         log::warn!(error:% = error; "the limit on open files stays as it is");
@@ -57,7 +62,7 @@ pub fn serve(
         .map(|shelf| Backups::start(shelf, Arc::clone(&store), backup_every))
         .transpose()?;
     let settings = Settings {
-        sign_in: Some(CodeFile::beside(&path)),
+        sign_in: lock.is_some().then(|| CodeFile::beside(&path)),
         ..settings(arguments, shelf.clone())?
     };
     let limits = settings.limits;
@@ -104,20 +109,30 @@ pub fn serve(
 fn open_book(
     arguments: &Serve,
     path: &Path,
-    lock: &ServerLock,
+    lock: Option<&ServerLock>,
     url: &str,
 ) -> Result<Operator, CommandError> {
     if arguments.no_initial_key && arguments.initial_key_file.is_some() {
         return Err(CommandError::InitialKeyOrNone);
     }
-    let mut operator = Operator::open_or_create(path, Some(lock))?;
+    let mut operator = Operator::open_or_create(path, lock)?;
+    if !arguments.allow_unsynced {
+        operator.check_durability()?;
+    }
     if !arguments.no_initial_key && operator.has_no_key()? {
         match &arguments.initial_key_file {
             Some(file) => initial_key::take(&mut operator, file)?,
-            None => initial_key::make(&mut operator, url)?,
+            None if lock.is_some() => initial_key::make(&mut operator, url)?,
+            // Of several servers, which would have it beside itself?
+            None => log::warn!(
+                "there is no key: make one by `addressbook key create`, or name a file with a token by --initial-key-file"
+            ),
         }
     }
-    for (open, mode) in files::open_to_others(path) {
+    let opens = lock
+        .map(|_| files::open_to_others(path))
+        .unwrap_or_default();
+    for (open, mode) in opens {
         log::warn!(path:% = open.display(), mode:% = format_args!("{mode:04o}"); "open to others than its owner");
     }
     Ok(operator)

@@ -68,7 +68,8 @@ struct StatusRecord<'a> {
     groups: u64,
     optouts: u64,
     database_bytes: u64,
-    wal_bytes: u64,
+    /// None where the WAL is not of this book alone.
+    wal_bytes: Option<u64>,
     /// None where the file system does not say.
     disk_free_bytes: Option<u64>,
     last_backup_on: Option<Moment>,
@@ -110,7 +111,7 @@ mod tests {
             minutes: Vec::new(),
         };
         let written = serde_json::to_value(StatusRecord::of(&status)).expect("written");
-        for name in ["disk_free_bytes", "last_backup_on"] {
+        for name in ["wal_bytes", "disk_free_bytes", "last_backup_on"] {
             assert_eq!(written.get(name), Some(&serde_json::Value::Null), "{name}");
         }
     }

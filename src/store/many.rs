@@ -82,6 +82,7 @@ impl Store {
         }
         let delete = async |some| match self {
             Self::Sqlite(engine) => engine.delete_contacts(grant, dry_run, some).await,
+            Self::Postgres(engine) => Box::pin(engine.delete_contacts(grant, dry_run, some)).await,
         };
         match dry_run {
             true => delete(keys).await,
@@ -102,6 +103,10 @@ impl Store {
     ) -> Result<(StoredResponse, bool), Error> {
         match self {
             Self::Sqlite(engine) => engine.delete_contacts_once(grant, once, keys, render).await,
+            Self::Postgres(engine) => {
+                let deleting = engine.delete_contacts_once(grant, once, keys, render);
+                Box::pin(deleting).await
+            }
         }
     }
 
@@ -118,6 +123,9 @@ impl Store {
     ) -> Result<u64, Error> {
         match self {
             Self::Sqlite(engine) => engine.delete_matching(grant, dry_run, matching).await,
+            Self::Postgres(engine) => {
+                Box::pin(engine.delete_matching(grant, dry_run, matching)).await
+            }
         }
     }
 
@@ -137,6 +145,10 @@ impl Store {
                 let deleting = engine.delete_matching_once(grant, once, matching, render);
                 deleting.await
             }
+            Self::Postgres(engine) => {
+                let deleting = engine.delete_matching_once(grant, once, matching, render);
+                Box::pin(deleting).await
+            }
         }
     }
 
@@ -153,6 +165,9 @@ impl Store {
         let store = async |some| {
             let stored = match self {
                 Self::Sqlite(engine) => engine.change_members(grant, group, some).await?,
+                Self::Postgres(engine) => {
+                    Box::pin(engine.change_members(grant, group, some)).await?
+                }
             };
             Ok(stored.into_iter().map(Ok).collect())
         };
@@ -173,6 +188,7 @@ impl Store {
         }
         let store = async |some| match self {
             Self::Sqlite(engine) => engine.create_optouts(grant, some).await,
+            Self::Postgres(engine) => Box::pin(engine.create_optouts(grant, some)).await,
         };
         in_transactions(msisdns, store).await
     }
@@ -194,6 +210,10 @@ impl Store {
                 let members = engine.members(grant, group, selection, collected, each);
                 members.await
             }
+            Self::Postgres(engine) => {
+                let members = engine.members(grant, group, selection, collected, each);
+                Box::pin(members).await
+            }
         }
     }
 
@@ -205,6 +225,7 @@ impl Store {
     ) -> Result<Vec<ItemOutcome>, Error> {
         match self {
             Self::Sqlite(engine) => engine.store_contacts(grant, order, contacts).await,
+            Self::Postgres(engine) => Box::pin(engine.store_contacts(grant, order, contacts)).await,
         }
     }
 }

@@ -46,10 +46,10 @@ pub struct Figures {
     /// The keys that end soonest by themselves, each with its end; revoked, expired and
     /// rotated ones are none of them.
     pub key_expiries: Vec<(KeyId, Moment)>,
-    /// Bytes of its file.
+    /// Bytes of its file, or of its tables.
     pub database_bytes: u64,
-    /// Bytes of the WAL.
-    pub wal_bytes: u64,
+    /// Bytes of its WAL, where it has one of its own.
+    pub wal_bytes: Option<u64>,
     /// Bytes of the file system, where it says.
     pub disk_bytes: Option<u64>,
     /// Bytes of it that are free for this process.

@@ -12,28 +12,33 @@
 //! - Reads never wait for writes.
 //! - The database decides uniqueness; nothing looks before it inserts.
 //! - The order of ids is the order of commits: a promise of an engine with one
-//!   writer alone. A walk by cursor over `created_on` rests on it.
+//!   writer alone. A walk by cursor over `created_on` rests on it. With several writers
+//!   such a walk never skips what was committed before it began.
 
 mod ids;
 mod many;
 mod measures;
 mod open_error;
 mod operator;
+mod patterns;
+mod postgres;
+mod remembered;
 mod report;
 mod shelf;
 mod sqlite;
 mod transfer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use measures::{Figures, Measures};
 pub use open_error::OpenError;
 pub use operator::Operator;
-pub use report::{CheckReport, Integrity, Readiness, RestoreError};
+pub use postgres::{is_url, without_secrets};
+pub use report::{CheckReport, Integrity, Readiness, RestoreError, Standby};
 pub use shelf::{Backup, Shelf, ShelfError};
-pub use sqlite::{ServerLock, locate, restore, sqlite_version};
+pub use sqlite::{ServerLock, restore, sqlite_version};
 pub use transfer::DryRun;
 
 use crate::bulk::{BulkOrder, ItemOutcome};
@@ -51,15 +56,33 @@ use crate::session::{Opened, Session, SessionHash};
 use crate::template::Template;
 use crate::token::{KeyId, NewSecret};
 
+/// Where the address book really is, so that every name of a file has the one lock; the
+/// file's directory is made where there is none. A URL is what it is.
+///
+/// # Errors
+/// `Io`, `Storage` for a path that SQLite could not name.
+pub fn locate(path: &Path) -> Result<PathBuf, OpenError> {
+    match is_url(path) {
+        true => Ok(path.to_owned()),
+        false => sqlite::locate(path),
+    }
+}
+
 /// An address book that is being served, by one of the engines.
 ///
 /// Every read may fail with `StorageUnreadable`, a list also with `ListsBusy` or
 /// `ListTooSlow`. Every write may fail with `KeyInvalid`, `SessionEnded` or
 /// `NotPermitted`, where key or session changed since the check, and with `Busy`, `Stopping`,
 /// `StorageFailed`, `StorageFull`, `OutcomeUnknown` or `Internal`.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, which stays where it is"
+)]
 pub enum Store {
     /// The engine of one file.
     Sqlite(sqlite::Engine),
+    /// The engine of one schema of a PostgreSQL database.
+    Postgres(postgres::Engine),
 }
 
 /// One state of the address book, read on the thread that holds it: what is read
@@ -67,6 +90,9 @@ pub enum Store {
 pub enum Snapshot {
     /// Of the engine of one file.
     Sqlite(sqlite::Snapshot),
+    /// Of the engine of PostgreSQL, where each statement has a state of its own: the
+    /// key's row is read first.
+    Postgres(postgres::Snapshot),
 }
 
 /// Declares operations of an engine: each is one match over the engines.
@@ -81,6 +107,8 @@ macro_rules! operations {
                 pub async fn $operation(&self $(, $argument: $type)*) -> $answer {
                     match self {
                         Self::Sqlite(engine) => engine.$operation($($argument),*).await,
+                        // In a box, so that the futures of the other engine stay small.
+                        Self::Postgres(engine) => Box::pin(engine.$operation($($argument),*)).await,
                     }
                 }
             )+
@@ -98,6 +126,7 @@ impl Store {
             Operator::Sqlite(database) => {
                 Ok(Self::Sqlite(sqlite::Engine::start(database, workers)?))
             }
+            Operator::Postgres(database) => Ok(Self::Postgres(postgres::Engine::start(database)?)),
         }
     }
 
@@ -106,6 +135,7 @@ impl Store {
     pub fn stop(&self) {
         match self {
             Self::Sqlite(engine) => engine.stop(),
+            Self::Postgres(engine) => engine.stop(),
         }
     }
 
@@ -116,6 +146,7 @@ impl Store {
     pub fn backup(&self, path: &Path) -> Result<u64, RestoreError> {
         match self {
             Self::Sqlite(engine) => engine.backup(path),
+            Self::Postgres(_) => Err(RestoreError::OfPostgres),
         }
     }
 
@@ -127,6 +158,8 @@ impl Store {
     pub fn begin_check(&self, after: Duration) -> Result<(), Error> {
         match self {
             Self::Sqlite(engine) => engine.begin_check(after),
+            // Its checksums of pages are looked at whenever one is read.
+            Self::Postgres(_) => Ok(()),
         }
     }
 
@@ -134,6 +167,15 @@ impl Store {
     pub fn measures(&self) -> &Measures {
         match self {
             Self::Sqlite(engine) => engine.measures(),
+            Self::Postgres(engine) => engine.measures(),
+        }
+    }
+
+    /// What the engine is called.
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
         }
     }
 
@@ -141,6 +183,7 @@ impl Store {
     pub fn damage(&self) -> FoundDamage {
         match self {
             Self::Sqlite(engine) => engine.damage(),
+            Self::Postgres(engine) => engine.damage(),
         }
     }
 
@@ -151,6 +194,7 @@ impl Store {
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
         match self {
             Self::Sqlite(engine) => engine.snapshot().map(Snapshot::Sqlite),
+            Self::Postgres(engine) => engine.snapshot().map(Snapshot::Postgres),
         }
     }
 }
@@ -224,6 +268,10 @@ impl Snapshot {
     ) -> Result<(C, Listed), Error> {
         match self {
             Self::Sqlite(snapshot) => snapshot.contacts(grant, selection, collected, each).await,
+            Self::Postgres(snapshot) => {
+                let listing = snapshot.contacts(grant, selection, collected, each);
+                Box::pin(listing).await
+            }
         }
     }
 }
@@ -248,6 +296,10 @@ impl Store {
             Self::Sqlite(engine) => {
                 let resolving = engine.resolve(grant, recipients, template, collected, each);
                 resolving.await
+            }
+            Self::Postgres(engine) => {
+                let resolving = engine.resolve(grant, recipients, template, collected, each);
+                Box::pin(resolving).await
             }
         }
     }

@@ -65,6 +65,16 @@ pub enum OpenError {
     /// The SQLite library has a known fault.
     #[error("SQLite {0} can corrupt a database, at least 3.51.3 is needed")]
     LibraryTooOld(&'static str),
+    /// PostgreSQL may lose what it has acknowledged.
+    #[error(
+        "{path} has {setting}=off and may lose what was acknowledged: set it on, or allow it by --allow-unsynced"
+    )]
+    Unsynced {
+        /// The book.
+        path: PathBuf,
+        /// The setting that is off.
+        setting: &'static str,
+    },
     /// The storage fails.
     #[error("cannot use {path}: {reason}")]
     Storage {

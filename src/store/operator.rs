@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::transfer::DryRun;
-use super::{CheckReport, OpenError, RestoreError, ServerLock, sqlite};
+use super::{CheckReport, OpenError, RestoreError, ServerLock, is_url, postgres, sqlite};
 use crate::bulk::{BulkMode, ItemOutcome};
 use crate::contact::NewContact;
 use crate::error::Error;
@@ -17,9 +17,15 @@ use crate::transfer::{ContactsFile, ExportError};
 
 /// An open address book. Every read may fail with `StorageUnreadable`; every
 /// change with `Busy`, `StorageFailed`, `StorageFull`, `OutcomeUnknown` or `Internal`.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, which stays where it is"
+)]
 pub enum Operator {
     /// Of the engine of one file.
     Sqlite(sqlite::Database),
+    /// Of the engine of PostgreSQL.
+    Postgres(postgres::Database),
 }
 
 /// Declares operations of an engine: each is one match over the engines.
@@ -34,6 +40,7 @@ macro_rules! operations {
                 pub fn $operation(&self $(, $argument: $type)*) -> $answer {
                     match self {
                         Self::Sqlite(database) => database.$operation($($argument),*),
+                        Self::Postgres(database) => database.$operation($($argument),*),
                     }
                 }
             )+
@@ -49,6 +56,7 @@ macro_rules! operations {
                 pub fn $operation(&mut self $(, $argument: $type)*) -> $answer {
                     match self {
                         Self::Sqlite(database) => database.$operation($($argument),*),
+                        Self::Postgres(database) => database.$operation($($argument),*),
                     }
                 }
             )+
@@ -57,8 +65,8 @@ macro_rules! operations {
 }
 
 impl Operator {
-    /// Opens the address book at the located `path`, made first where there is
-    /// none (0600). A new file appears whole or not at all. An older one is
+    /// Opens the address book at the located `path`, a file or the URL of a PostgreSQL
+    /// database, made first where there is none (0600). A new file appears whole or not at all. An older one is
     /// copied and then brought to today's schema, which needs the server's lock:
     /// `lock` where the caller holds it.
     ///
@@ -66,7 +74,21 @@ impl Operator {
     /// Every [`OpenError`]; `Served` only where an older file is being served. A
     /// foreign or newer file stays untouched.
     pub fn open_or_create(path: &Path, lock: Option<&ServerLock>) -> Result<Self, OpenError> {
+        if is_url(path) {
+            return postgres::Database::open_or_create(path).map(Self::Postgres);
+        }
         sqlite::Database::open_or_create(path, lock).map(Self::Sqlite)
+    }
+
+    /// Whether what is committed is on a disk.
+    ///
+    /// # Errors
+    /// `Unsynced` for settings of PostgreSQL that may lose it; `Storage`.
+    pub fn check_durability(&self) -> Result<(), OpenError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(database) => database.check_durability(),
+        }
     }
 
     /// Writes the whole address book, in one state, to a new file at `path`, checked and
@@ -77,16 +99,19 @@ impl Operator {
     pub fn backup(&self, path: &Path) -> Result<u64, RestoreError> {
         match self {
             Self::Sqlite(database) => database.backup(path),
+            Self::Postgres(_) => Err(RestoreError::OfPostgres),
         }
     }
 
-    /// Looks through the whole address book, all of it in one state.
+    /// Looks through the whole address book, all of it in one state; none where
+    /// that is for the database's own tools.
     ///
     /// # Errors
     /// Those of every read.
-    pub fn check(&self) -> Result<CheckReport, Error> {
+    pub fn check(&self) -> Result<Option<CheckReport>, Error> {
         match self {
-            Self::Sqlite(database) => database.check(),
+            Self::Sqlite(database) => database.check().map(Some),
+            Self::Postgres(_) => Ok(None),
         }
     }
 
@@ -97,6 +122,7 @@ impl Operator {
     pub fn dry_run(&self) -> Result<DryRun, Error> {
         match self {
             Self::Sqlite(database) => database.dry_run().map(DryRun::Sqlite),
+            Self::Postgres(database) => database.dry_run().map(DryRun::Postgres),
         }
     }
 }
@@ -112,6 +138,7 @@ impl Operator {
     ) -> Result<W, ExportError> {
         match self {
             Self::Sqlite(database) => database.export(file),
+            Self::Postgres(database) => database.export(file),
         }
     }
 }

@@ -34,6 +34,20 @@ pub struct Readiness {
     pub is_damaged: bool,
     /// What a look through the whole book found, if there was one.
     pub integrity: Integrity,
+    /// Whether somebody else's disk has what is committed; none of an engine that
+    /// knows no standbys.
+    pub standby: Option<Standby>,
+}
+
+/// Whether a commit waits for a standby.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standby {
+    /// It does, and there is one.
+    Synchronous,
+    /// It would, and there is none: it waits until one comes.
+    Missing,
+    /// It does not: what is committed is on one disk.
+    NotWanted,
 }
 
 /// What a look through a whole book found.
@@ -61,4 +75,9 @@ pub enum RestoreError {
     /// A part of the book may stand in a file beside it.
     #[error("{0} has a -wal beside it, so it is no backup: make one by `addressbook backup`")]
     HasWal(PathBuf),
+    /// The book is on PostgreSQL.
+    #[error(
+        "a book on PostgreSQL is kept by its own tools: pg_basebackup, pg_dump, an archive of its WAL"
+    )]
+    OfPostgres,
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use super::{Store, sqlite};
+use super::{Store, postgres, sqlite};
 use crate::bulk::{BulkMode, ItemOutcome};
 use crate::contact::NewContact;
 use crate::error::Error;
@@ -13,9 +13,15 @@ use crate::transfer::{ContactsFile, ExportError};
 
 /// An import that stores nothing, but says what would come of it. Nobody waits
 /// for it, and what is stored meanwhile it may see or not.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, which stays where it is"
+)]
 pub enum DryRun {
     /// Of the engine of one file.
     Sqlite(sqlite::DryRun),
+    /// Of the engine of PostgreSQL.
+    Postgres(postgres::DryRun),
 }
 
 impl Store {
@@ -27,6 +33,7 @@ impl Store {
     pub fn spool_permit(&self, grant: Grant) -> Result<Permit, Error> {
         match self {
             Self::Sqlite(engine) => engine.spool_permit(grant),
+            Self::Postgres(engine) => engine.spool_permit(grant),
         }
     }
 
@@ -37,6 +44,7 @@ impl Store {
     pub async fn export_permit(&self, grant: Grant) -> Result<Permit, Error> {
         match self {
             Self::Sqlite(engine) => engine.export_permit(grant).await,
+            Self::Postgres(engine) => engine.export_permit(grant).await,
         }
     }
 
@@ -48,6 +56,7 @@ impl Store {
     pub fn temporary_file(&self) -> io::Result<File> {
         match self {
             Self::Sqlite(engine) => engine.temporary_file(),
+            Self::Postgres(engine) => engine.temporary_file(),
         }
     }
 
@@ -62,6 +71,7 @@ impl Store {
     ) -> Result<W, ExportError> {
         match self {
             Self::Sqlite(engine) => engine.export(grant, file).await,
+            Self::Postgres(engine) => engine.export(grant, file).await,
         }
     }
 
@@ -72,6 +82,7 @@ impl Store {
     pub fn import_permit(&self, grant: Grant) -> Result<Permit, Error> {
         match self {
             Self::Sqlite(engine) => engine.import_permit(grant),
+            Self::Postgres(engine) => engine.import_permit(grant),
         }
     }
 
@@ -82,6 +93,7 @@ impl Store {
     pub async fn dry_run(&self, grant: Grant) -> Result<DryRun, Error> {
         match self {
             Self::Sqlite(engine) => engine.dry_run(grant).await.map(DryRun::Sqlite),
+            Self::Postgres(engine) => engine.dry_run(grant).await.map(DryRun::Postgres),
         }
     }
 }
@@ -102,6 +114,10 @@ impl DryRun {
                 let (dry_run, outcomes) = dry_run.import(mode, contacts).await?;
                 Ok((Self::Sqlite(dry_run), outcomes))
             }
+            Self::Postgres(dry_run) => {
+                let (dry_run, outcomes) = dry_run.import(mode, contacts).await?;
+                Ok((Self::Postgres(dry_run), outcomes))
+            }
         }
     }
 
@@ -116,6 +132,7 @@ impl DryRun {
     ) -> Result<Vec<ItemOutcome>, Error> {
         match self {
             Self::Sqlite(dry_run) => dry_run.import_blocking(mode, contacts),
+            Self::Postgres(dry_run) => dry_run.import_blocking(mode, contacts),
         }
     }
 }

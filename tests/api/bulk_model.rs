@@ -237,22 +237,17 @@ fn check(
     Ok(())
 }
 
-/// What the file holds of the aliases with this prefix.
+/// What the book holds of the aliases with this prefix.
 fn stored(book: &Book, prefix: &str) -> Contacts {
-    let file = book.server.open_file();
-    let mut statement = file
-        .prepare(
-            "SELECT alias, msisdn, meta, id FROM contacts WHERE substr(alias, 1, length(?1)) = ?1",
-        )
-        .unwrap();
-    let rows = statement.query_map([prefix], |row| {
-        let meta: String = row.get(2)?;
-        let meta = serde_json::from_str(&meta).unwrap();
-        let id: [u8; 16] = row.get(3)?;
-        let id = uuid::Uuid::from_bytes(id).to_string();
-        Ok((row.get(0)?, (row.get(1)?, meta, id)))
-    });
-    rows.unwrap().collect::<Result<_, _>>().unwrap()
+    let query = "SELECT alias, msisdn, meta, id FROM contacts";
+    let rows = book.server.rows(query).into_iter();
+    let ours = rows.filter(|row| row[0].starts_with(prefix));
+    ours.map(|row| {
+        let meta = serde_json::from_str(&row[2]).unwrap();
+        let id = uuid::Uuid::parse_str(&row[3]).unwrap().to_string();
+        (row[0].clone(), (row[1].clone(), meta, id))
+    })
+    .collect()
 }
 
 #[test]

@@ -206,27 +206,16 @@ fn a_day_later_the_name_is_free_and_the_answer_gone() {
         200
     );
     let day_ms = 24 * 60 * 60 * 1000;
-    let file = book.server.open_file();
-    let age = "UPDATE idempotency SET created_on = created_on - ?1";
-    assert_eq!(file.execute(age, [day_ms]).unwrap(), 1);
+    let age = format!("UPDATE idempotency SET created_on = created_on - {day_ms}");
+    assert_eq!(book.server.change(&age), 1);
     let again = book.send_as("POST", "/contacts", "name", CONTACT);
     assert_eq!(again.message(), "Alias already exists");
-    assert_eq!(
-        file.execute(age, [day_ms]).unwrap(),
-        1,
-        "one for the one name"
-    );
+    assert_eq!(book.server.change(&age), 1, "one for the one name");
     assert_eq!(
         book.send_as("POST", "/contacts", "another", CONTACT).status,
         400
     );
-    let left: Vec<String> = file
-        .prepare("SELECT name FROM idempotency")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
+    let left = book.server.column("SELECT name FROM idempotency");
     assert_eq!(left, ["another"], "what is over goes away by itself");
 }
 
@@ -237,8 +226,8 @@ fn a_key_that_lost_its_permission_gets_no_replay() {
         book.send_as("POST", "/contacts", "name", CONTACT).status,
         200
     );
-    let narrow = "UPDATE api_keys SET permissions = 'read:Contacts'";
-    book.server.open_file().execute(narrow, []).unwrap();
+    book.server
+        .change("UPDATE api_keys SET permissions = 'read:Contacts'");
     assert_eq!(
         book.send_as("POST", "/contacts", "name", CONTACT).status,
         403

@@ -15,25 +15,18 @@ fn bulk(server: &Server, key: &str, name: &str, body: &str) -> Reply {
     call.header("Idempotency-Key", name).json(body).send()
 }
 
-fn number(server: &Server, query: &str) -> i64 {
-    server
-        .open_file()
-        .query_row(query, [], |row| row.get(0))
-        .unwrap()
-}
-
 /// What a key's responses take by what is stored, which has to be what was counted.
 fn stored(server: &Server, key: &str) -> i64 {
     let id = id_of(key);
-    let stored = number(
-        server,
-        &format!(
-            "SELECT ifnull(sum(160 + 2 * length(name) + length(body)), 0) FROM idempotency
-            WHERE key_id = '{id}'"
-        ),
+    let stored = server.number(&format!(
+        "SELECT coalesce(sum(160 + 2 * length(name) + length(body)), 0) FROM idempotency
+        WHERE key_id = '{id}'"
+    ));
+    let counted = server.in_sql(
+        "SELECT responses_bytes FROM api_keys WHERE id = ",
+        "SELECT coalesce(sum(bytes), 0) FROM response_counts WHERE key_id = ",
     );
-    let counted = format!("SELECT responses_bytes FROM api_keys WHERE id = '{id}'");
-    assert_eq!(stored, number(server, &counted));
+    assert_eq!(stored, server.number(&format!("{counted}'{id}'")));
     stored
 }
 
@@ -71,19 +64,28 @@ fn a_key_whose_room_is_full_is_refused_and_stores_nothing() {
     let taken = stored(&server, &key);
     // As if it had sent others until so much of its room is left.
     let leave = |room: i64| {
-        let file = server.open_file();
         let filler = ROOM - taken - room - 160 - 2 * 6;
-        file.execute_batch(&format!(
-            "BEGIN IMMEDIATE;
+        let zeros = server.in_sql("zeroblob(SO_MANY)", "decode(repeat('00', SO_MANY), 'hex')");
+        let zeros = zeros.replace("SO_MANY", &filler.to_string());
+        let counted = server.in_sql(
+            "UPDATE api_keys SET responses_bytes = ROOM
+                WHERE id = (SELECT key_id FROM idempotency WHERE name = 'kept')",
+            "DELETE FROM response_counts WHERE key_id =
+                (SELECT key_id FROM idempotency WHERE name = 'kept');
+            INSERT INTO response_counts (key_id, slot, bytes)
+                SELECT key_id, 0, ROOM FROM idempotency WHERE name = 'kept'",
+        );
+        let counted = counted.replace("ROOM", &(ROOM - room).to_string());
+        let begin = server.in_sql("BEGIN IMMEDIATE", "BEGIN");
+        server.change(&format!(
+            "{begin};
             DELETE FROM idempotency WHERE name = 'filler';
             INSERT INTO idempotency (key_id, name, fingerprint, created_on, status, body)
-                SELECT key_id, 'filler', fingerprint, created_on, 200, zeroblob({filler})
+                SELECT key_id, 'filler', fingerprint, created_on, 200, {zeros}
                 FROM idempotency WHERE name = 'kept';
-            UPDATE api_keys SET responses_bytes = {ROOM} - {room}
-                WHERE id = (SELECT key_id FROM idempotency WHERE name = 'kept');
+            {counted};
             COMMIT;"
-        ))
-        .unwrap();
+        ));
     };
     let fresh = body.replace(r#""alias":""#, r#""alias":"n"#);
     leave(taken / 2);
@@ -109,8 +111,8 @@ fn a_key_whose_room_is_full_is_refused_and_stores_nothing() {
     leave(2 * taken);
     assert_eq!(bulk(&server, &key, "full", &fresh).status, 200);
     assert_eq!(server.stored(), 1_501);
-    let counted = "SELECT value FROM counters WHERE name = 'contacts'";
-    assert_eq!(number(&server, counted), 1_501);
+    let counted = "SELECT sum(value) FROM counters WHERE name = 'contacts'";
+    assert_eq!(server.number(counted), 1_501);
     assert!(stored(&server, &key) <= ROOM);
 }
 
@@ -123,12 +125,10 @@ fn what_is_over_makes_room() {
         assert_eq!(bulk(&server, &key, name, body).status, 200);
     }
     let both = stored(&server, &key);
-    let file = server.open_file();
-    file.execute("UPDATE idempotency SET created_on = 0", [])
-        .unwrap();
+    server.change("UPDATE idempotency SET created_on = 0");
     // Of the same name, and of another: both are forgotten.
     let again = bulk(&server, &key, "two", body);
     assert_eq!(again.header("idempotency-replayed"), "");
     assert!(stored(&server, &key) < both);
-    assert_eq!(number(&server, "SELECT count(*) FROM idempotency"), 1);
+    assert_eq!(server.number("SELECT count(*) FROM idempotency"), 1);
 }

@@ -116,19 +116,21 @@ fn a_read_that_takes_long_ends() {
     // Seconds of work: 16 members are looked for in 60 MB of metas.
     let members: String = (0..15).map(|name| format!(r#""m{name}":1,"#)).collect();
     let padding = "x".repeat(15_000);
-    let fill = format!(
+    let id = server.in_sql("CAST(printf('%016d', n) AS BLOB)", "gen_random_uuid()");
+    server.change(&format!(
         r#"WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 4000)
         INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
-        SELECT CAST(printf('%016d', n) AS BLOB), 'a' || n, '15550000000', '{{"p":"{padding}",{members}"z":0}}', 0 FROM number"#
-    );
-    server.open_file().execute_batch(&fill).unwrap();
+        SELECT {id}, 'a' || n, '15550000000', '{{"p":"{padding}",{members}"z":0}}', 0 FROM number"#
+    ));
     let filters: String = (0..15).map(|name| format!("meta.m{name}=1&")).collect();
     let path = format!("/contacts?{filters}meta.z=1");
     thread::scope(|scope| {
         let read = scope.spawn(|| server.call("GET", &path).key(&key).send());
-        let used = "SELECT count(*) FROM api_keys WHERE last_used_on IS NOT NULL";
-        let used = || server.open_file().query_row(used, [], |row| row.get(0));
-        until(|| (used() == Ok(1)).then_some(()));
+        let used = server.in_sql(
+            "SELECT count(*) FROM api_keys WHERE last_used_on IS NOT NULL",
+            "SELECT count(*) FROM key_uses",
+        );
+        until(|| (server.number(used) == 1).then_some(()));
         thread::sleep(Duration::from_millis(100));
         revoke(&server, &key);
         let read = read.join().unwrap();

@@ -33,16 +33,12 @@ fn assert_wider(reply: &Reply, limit: &str) {
 
 /// Every key as it is stored, but for when it was last used.
 fn stored(ring: &Ring) -> Vec<String> {
-    let file = ring.server.open_file();
-    let mut rows = file
-        .prepare(
-            "SELECT concat_ws('|', id, name, hash, permissions, ifnull(expires_on, '-'), allowed_ips,
-                ifnull(rate_limit, '-'), ifnull(revoked_on, '-'), ifnull(replaced_by, '-'))
-             FROM api_keys ORDER BY id",
-        )
-        .unwrap();
-    let rows = rows.query_map([], |row| row.get(0)).unwrap();
-    rows.collect::<Result<_, _>>().unwrap()
+    let rows = ring.server.rows(
+        "SELECT id, name, hash, permissions, expires_on, allowed_ips, rate_limit, revoked_on,
+            replaced_by
+        FROM api_keys ORDER BY id",
+    );
+    rows.into_iter().map(|row| row.join("|")).collect()
 }
 
 #[test]

@@ -80,9 +80,7 @@ impl Ring {
 
     /// How many keys are stored.
     pub(super) fn total(&self) -> i64 {
-        let count = "SELECT count(*) FROM api_keys";
-        let file = self.server.open_file();
-        file.query_row(count, [], |row| row.get(0)).unwrap()
+        self.server.number("SELECT count(*) FROM api_keys")
     }
 
     /// What `/auth/test` answers to a key.

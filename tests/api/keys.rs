@@ -5,7 +5,7 @@ use std::time::Duration;
 use addressbook::moment::Moment;
 use insta::{allow_duplicates, assert_snapshot};
 
-use crate::harness::{Server, agent, id_of, make_key, run};
+use crate::harness::{Server, agent, id_of, is_skipped, make_key, run};
 
 fn contact(number: usize) -> String {
     format!(r#"{{"alias":"contact {number}","msisdn":"4479000000001"}}"#)
@@ -167,9 +167,8 @@ fn a_key_expires_while_it_is_used() {
     assert_eq!(server.create(&key, contact(0)).status, 200);
     let later = |from: Moment, ms| from.checked_add(Duration::from_millis(ms)).unwrap();
     let expiry = later(Moment::now(), 500);
-    let sooner = "UPDATE api_keys SET expires_on = ?1";
-    let file = server.open_file();
-    assert_eq!(file.execute(sooner, [expiry.millis()]).unwrap(), 1);
+    let sooner = format!("UPDATE api_keys SET expires_on = {}", expiry.millis());
+    assert_eq!(server.change(&sooner), 1);
     let mut number = 1;
     while server.create(&key, contact(number)).status == 200 {
         assert!(Moment::now() < later(expiry, 4000), "still let in");
@@ -183,10 +182,7 @@ fn a_narrowed_key_loses_the_permission_at_its_next_request() {
     let server = Server::start();
     let key = server.key(&["create:Contacts", "read:Contacts"]);
     assert_eq!(server.create(&key, contact(0)).status, 200);
-    let narrowed = server
-        .open_file()
-        .execute("UPDATE api_keys SET permissions = 'read:Contacts'", [])
-        .unwrap();
+    let narrowed = server.change("UPDATE api_keys SET permissions = 'read:Contacts'");
     assert_eq!(narrowed, 1);
     let reply = server.create(&key, contact(1));
     assert_snapshot!(reply.redacted(), @r#"403 {"success":false,"error":{"name":"ForbiddenError","statusCode":403,"message":"API Key is not permitted to perform this action. (create:Contacts)"}}"#);
@@ -198,8 +194,9 @@ fn a_key_narrowed_to_nothing_or_by_a_newer_version_is_just_not_permitted() {
     let server = Server::start();
     let key = server.key(&["create:Contacts"]);
     for permissions in ["", "fly:Rockets"] {
-        let narrow = "UPDATE api_keys SET permissions = ?1";
-        server.open_file().execute(narrow, [permissions]).unwrap();
+        server.change(&format!(
+            "UPDATE api_keys SET permissions = '{permissions}'"
+        ));
         assert_eq!(server.create(&key, contact(0)).status, 403);
         let list = run(&[
             "key",
@@ -220,18 +217,17 @@ fn the_file_holds_no_part_of_a_secret() {
     let mut server = Server::start();
     let key = server.key(&["create:Contacts"]);
     assert_eq!(server.create(&key, contact(0)).status, 200);
-    let (hash, permissions): (String, String) = server
-        .open_file()
-        .query_row("SELECT hash, permissions FROM api_keys", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .unwrap();
+    let rows = server.rows("SELECT hash, permissions FROM api_keys");
+    let (hash, permissions) = (&rows[0][0], &rows[0][1]);
     assert!(
         hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
         "{hash}"
     );
     assert_eq!(permissions, "create:Contacts");
     server.stop();
+    if is_skipped("file whose bytes could be looked at") {
+        return;
+    }
     let secret = &key[17..60];
     for entry in std::fs::read_dir(server.database.parent().unwrap()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();

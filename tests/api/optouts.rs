@@ -62,11 +62,10 @@ impl Book {
     pub(super) fn opted_out_in_order(&self, msisdns: &[&str]) {
         for (position, msisdn) in msisdns.iter().enumerate() {
             assert_eq!(self.opt_out(msisdn).status, 200);
-            let update = "UPDATE optouts SET created_on = ?1 WHERE msisdn = ?2";
             let millis = 1_762_805_712_000 + i64::try_from(position).unwrap();
-            let file = self.server.open_file();
-            file.busy_timeout(crate::harness::WAIT_MAX).unwrap();
-            assert_eq!(file.execute(update, (millis, msisdn)).unwrap(), 1);
+            let update =
+                format!("UPDATE optouts SET created_on = {millis} WHERE msisdn = '{msisdn}'");
+            assert_eq!(self.server.change(&update), 1);
         }
     }
 }

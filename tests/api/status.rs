@@ -78,10 +78,16 @@ fn a_fresh_server_tells_what_its_book_holds_and_has_no_minute_yet() {
     assert_eq!(record["minutes"], json!([]));
     assert_eq!(record["backups"], false);
     assert_eq!(record["last_backup_on"], Value::Null);
-    let file_bytes = std::fs::metadata(&server.database).unwrap().len();
-    assert_eq!(record["database_bytes"], file_bytes);
-    assert!(record["wal_bytes"].as_u64().unwrap() > 0);
-    assert!(record["disk_free_bytes"].as_u64().unwrap() > 0);
+    if server.is_on_postgres() {
+        assert!(record["database_bytes"].as_u64().unwrap() > 0);
+        assert_eq!(record["wal_bytes"], Value::Null);
+        assert_eq!(record["disk_free_bytes"], Value::Null);
+    } else {
+        let file_bytes = std::fs::metadata(&server.database).unwrap().len();
+        assert_eq!(record["database_bytes"], file_bytes);
+        assert!(record["wal_bytes"].as_u64().unwrap() > 0);
+        assert!(record["disk_free_bytes"].as_u64().unwrap() > 0);
+    }
     let created = server.call("GET", "/contacts").key(&key).send().json();
     let created_on = created["records"][0]["created_on"].as_str().unwrap();
     let started_on = record["started_on"].as_str().unwrap();
@@ -124,12 +130,14 @@ fn minutes_have_every_request_once_and_only_5xx_have_failed() {
         shelf.to_str().unwrap(),
     ]);
     let key = server.key(&PERMISSIONS);
-    let made = until(|| {
-        status(&server, &key)["last_backup_on"]
-            .as_str()
-            .map(str::to_owned)
-    });
-    assert!(made.ends_with('Z'), "{made}");
+    if !server.is_on_postgres() {
+        let made = until(|| {
+            status(&server, &key)["last_backup_on"]
+                .as_str()
+                .map(str::to_owned)
+        });
+        assert!(made.ends_with('Z'), "{made}");
+    }
     assert_eq!(status(&server, &key)["backups"], true);
     let before = minutes(&server, &key);
     // Nowhere to make one: 503.

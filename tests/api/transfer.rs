@@ -274,6 +274,9 @@ fn a_dry_run_foretells_the_real_run_and_stores_nothing() {
             _ => [1_207, 1_199, 3, 3, 2],
         };
         assert_eq!(counts(&real), expected);
+        if book.server.is_on_postgres() {
+            continue;
+        }
         let beside: Vec<_> = std::fs::read_dir(book.server.database.parent().unwrap())
             .unwrap()
             .map(|file| file.unwrap().file_name().into_string().unwrap())
@@ -320,13 +323,9 @@ fn an_import_of_an_export_changes_nothing() {
         book.contact(&json!({"alias": alias, "msisdn": "4479000000001", "meta": meta}).to_string());
     }
     book.contact(r#"{"alias":"digits","msisdn":"4479000000001","meta":{"n":1.0,"e":1e400,"l":123456789012345678901234567890}}"#);
-    let stored = |book: &Book| -> Vec<(String, String, i64)> {
-        let file = book.server.open_file();
-        let mut rows = file
-            .prepare("SELECT alias, meta, updated_on FROM contacts ORDER BY id")
-            .unwrap();
-        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        rows.unwrap().map(Result::unwrap).collect()
+    let stored = |book: &Book| {
+        let query = "SELECT alias, meta, updated_on FROM contacts ORDER BY id";
+        book.server.rows(query)
     };
     let before = stored(&book);
     for format in [CSV, NDJSON] {

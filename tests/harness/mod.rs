@@ -17,10 +17,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::{NamedTempFile, TempDir};
 
+mod book;
 mod call;
+mod cluster;
 mod tls;
 
+pub use book::{is_skipped, new_book, stands_on_postgres};
 pub use call::{Call, Reply, agent, redact, redact_everywhere};
+pub use cluster::Cluster;
 pub use tls::{Certificate, TlsClient, exchange};
 
 /// How long a test waits for anything before it fails.
@@ -132,10 +136,9 @@ pub struct Server {
 impl Server {
     /// Starts a server on a new address book without keys.
     pub fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("book.db");
+        let (database, directory) = new_book();
         let mut server = Self::start_on(&database);
-        server.directory = Some(directory);
+        server.directory = directory;
         server
     }
 
@@ -244,27 +247,14 @@ impl Server {
         self.signal("TERM");
         self.wait()
     }
-
-    /// Asks the file itself, by the `sqlite3` inside the test.
-    pub fn open_file(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(&self.database).unwrap()
-    }
-
-    /// How many contacts the file holds.
-    pub fn stored(&self) -> i64 {
-        self.open_file()
-            .query_row("SELECT count(*) FROM contacts", [], |row| row.get(0))
-            .unwrap()
-    }
 }
 
 impl Server {
     /// Starts a server with more arguments, on a new address book.
     pub fn start_with(arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let database = directory.path().join("book.db");
+        let (database, directory) = new_book();
         let mut server = Self::start_command(program(), &database, arguments);
-        server.directory = Some(directory);
+        server.directory = directory;
         server
     }
 

@@ -47,7 +47,7 @@ fn the_version_says_what_the_program_is_made_of() {
     let sqlite = format!("SQLite: {}", rusqlite::version());
     assert_eq!(lines[0], format!("addressbook {version}"));
     assert!(lines[1].starts_with("commit: "), "{whole}");
-    assert_eq!(lines[2..], [&sqlite, "features: sqlite tls"]);
+    assert_eq!(lines[2..], [&sqlite, "features: postgres sqlite tls"]);
 }
 
 #[test]

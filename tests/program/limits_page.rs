@@ -101,15 +101,10 @@ const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
         "store/sqlite/database:STATEMENTS_MAX",
         "prepared statements",
     ),
-    (
-        "store/sqlite/idempotency:FORGOTTEN_MAX",
-        "a step of tidying",
-    ),
+    ("store/remembered:FORGOTTEN_MAX", "a step of tidying"),
+    ("store/remembered:INFLATED_BYTES_MAX", "of our own answer"),
     ("store/sqlite/sessions:FORGOTTEN_MAX", "a step of tidying"),
-    (
-        "store/sqlite/idempotency:INFLATED_BYTES_MAX",
-        "of our own answer",
-    ),
+    ("store/postgres/sessions:FORGOTTEN_MAX", "a step of tidying"),
     (
         "store/sqlite/pool:CONNECTION_WAIT_MAX",
         "never met under permits",
@@ -117,6 +112,15 @@ const NOT_ON_THE_PAGE: &[(&str, &str)] = &[
     ("store/sqlite/file:LOOKS_MAX", "of a lock, 200 ms in all"),
     ("store/sqlite/room:EMPTIED_BYTES_MIN", "of a checkpoint"),
     ("store/sqlite/wal_scan:PAGE_BYTES_MAX", "SQLite's own"),
+    ("store/postgres/figures:FIGURES_MAX", "the server's own"),
+    (
+        "store/postgres/figures:KEY_EXPIRIES_MAX",
+        "cuts what /metrics tells",
+    ),
+    (
+        "store/postgres/threads:STOPPING_WAIT_MAX",
+        "a part of the stop",
+    ),
     (
         "store/sqlite/writer:STOPPING_WAIT_MAX",
         "a part of the stop",

@@ -256,5 +256,5 @@ fn many_keys_at_once_are_verified_within_bounds() {
     assert!(statuses.iter().filter(|(status, _)| *status == 200).count() > 1);
     assert!(longest < Duration::from_secs(4), "{longest:?}");
     let peak_kib = peak_memory_kib(server.pid());
-    assert!(peak_kib < 64 * 1024, "{peak_kib} KiB");
+    assert!(peak_kib < 72 * 1024, "{peak_kib} KiB");
 }

@@ -21,6 +21,7 @@ mod live_keys;
 mod notify;
 mod owner;
 mod pages;
+mod postgres_crash;
 mod proxy;
 mod readme;
 mod refusal;

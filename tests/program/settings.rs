@@ -30,6 +30,31 @@ fn errors(output: &Output) -> String {
 }
 
 #[test]
+fn the_password_of_a_url_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = in_directory(directory.path(), "");
+    command.env("ADDRESSBOOK_DATABASE", "postgres://me:geheim@host/book");
+    let shown = shown(&mut command, &[]);
+    assert!(shown.contains("postgres://me@host/book"), "{shown}");
+    assert!(!shown.contains("geheim"), "{shown}");
+}
+
+#[test]
+fn a_url_is_refused_by_what_is_about_files_and_its_password_not_told() {
+    let url = "postgres://me:geheim@127.0.0.1:1/book";
+    for verb in [&["key", "list"][..], &["restore", "Cargo.toml"], &["serve"]] {
+        let output = program()
+            .args(verb)
+            .args(["--database", url])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = errors(&output);
+        assert!(!told.contains("geheim") && !told.is_empty(), "{told}");
+    }
+}
+
+#[test]
 fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
     let directory = tempfile::tempdir().unwrap();
     let config = r#"

@@ -276,6 +276,7 @@ impl Metrics {
 
 /// What only those see who may read the metrics: what the book holds and how it fares.
 pub(super) struct Rest<'a> {
+    pub(super) engine: &'static str,
     pub(super) figures: Option<&'a Figures>,
     pub(super) measures: &'a Measures,
     pub(super) damage: FoundDamage,
@@ -290,7 +291,10 @@ impl Rest<'_> {
             damage,
             ..
         } = self;
-        let build = vec![("version", env!("CARGO_PKG_VERSION")), ("engine", "sqlite")];
+        let build = vec![
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("engine", self.engine),
+        ];
         registry.register("build", "What is running", Info::new(build));
         let help = "WALs of which acknowledged writes were lost to damage";
         registry.register("broken_wals", help, ConstCounter::new(damage.broken_wals));
@@ -325,7 +329,9 @@ impl Rest<'_> {
 
 fn register_figures(figures: &Figures, registry: &mut Registry) {
     let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-    registry.register("wal_bytes", "Bytes of the WAL", gauge(figures.wal_bytes));
+    if let Some(bytes) = figures.wal_bytes {
+        registry.register("wal_bytes", "Bytes of the WAL", gauge(bytes));
+    }
     let help = "Bytes of the database file";
     registry.register("database_bytes", help, gauge(figures.database_bytes));
     if let (Some(all), Some(free)) = (figures.disk_bytes, figures.disk_free_bytes) {

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::recent::Recent;
 use crate::error::Error;
-use crate::store::{Integrity, Readiness, Store};
+use crate::store::{Integrity, Readiness, Standby, Store};
 
 /// How long a look may take, and how long an answer waits for one.
 const LOOK_WAIT_MAX: Duration = Duration::from_millis(1_500);
@@ -25,6 +25,9 @@ pub(crate) struct Checks {
     disk: String,
     schema: String,
     integrity: String,
+    /// Of an engine that knows standbys; never a reason not to be ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standby: Option<String>,
 }
 
 impl LastLook {
@@ -58,6 +61,14 @@ impl Checks {
                     "the check after the start found damage, the log says which".to_owned()
                 }
             },
+            standby: readiness.standby.map(|standby| {
+                match standby {
+                    Standby::Synchronous => OK,
+                    Standby::Missing => "there is none, commits wait for one",
+                    Standby::NotWanted => "none, what is committed is on one disk",
+                }
+                .to_owned()
+            }),
         }
     }
 
@@ -68,6 +79,7 @@ impl Checks {
             disk: UNKNOWN.to_owned(),
             schema: OK.to_owned(),
             integrity: UNKNOWN.to_owned(),
+            standby: None,
         }
     }
 

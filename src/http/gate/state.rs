@@ -164,6 +164,7 @@ impl State {
         let figures = self.figures().await.ok();
         let last_backup = self.shelf().and_then(|shelf| shelf.last_on());
         let rest = Rest {
+            engine: self.store.engine(),
             figures: figures.as_ref(),
             measures: self.store.measures(),
             damage: self.store.damage(),

@@ -104,7 +104,11 @@ pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
         .with("writes", check())
         .with("disk", check())
         .with("schema", check())
-        .with("integrity", check());
+        .with("integrity", check())
+        .maybe(
+            "standby",
+            text("On PostgreSQL: `ok`, or that no standby has what is committed"),
+        );
     let moment = |says| or_null(time(says), Type::String);
     let status = Record::new("What the address book holds and how the server fares")
         .with("version", text(""))
@@ -112,8 +116,17 @@ pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
         .with("contacts", number(0, ""))
         .with("groups", number(0, ""))
         .with("optouts", number(0, "Numbers that want no messages"))
-        .with("database_bytes", number(0, "Of the file"))
-        .with("wal_bytes", number(0, "Of the `-wal` beside it"))
+        .with(
+            "database_bytes",
+            number(0, "Of the file, or of the tables on PostgreSQL"),
+        )
+        .with(
+            "wal_bytes",
+            or_null(
+                number(0, "Of the `-wal` beside it; `null` on PostgreSQL"),
+                Type::Integer,
+            ),
+        )
         .with(
             "disk_free_bytes",
             or_null(number(0, "`null` where it cannot be told"), Type::Integer),

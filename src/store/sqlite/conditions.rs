@@ -8,6 +8,7 @@ use crate::contact::Msisdn;
 use crate::group::GroupId;
 use crate::msisdn::digits_of_part;
 use crate::selection::{Filter, Position, Sort, SortField};
+use crate::store::patterns::{end_of_prefix, escaped_for_like};
 
 const CONTACTS: &str = " FROM contacts";
 /// A `CROSS JOIN` is done from left to right: <https://sqlite.org/optoverview.html>
@@ -137,24 +138,4 @@ impl Conditions {
         }
         sql
     }
-}
-
-/// The smallest text behind every text that begins with `prefix`, or `None`
-/// where there is none. UTF-8 sorts as its code points do.
-fn end_of_prefix(prefix: &str) -> Option<String> {
-    let mut characters: Vec<char> = prefix.chars().collect();
-    while let Some(last) = characters.pop() {
-        // Steps over the surrogates, which are no characters.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            characters.push(next);
-            return Some(characters.into_iter().collect());
-        }
-    }
-    None
-}
-
-fn escaped_for_like(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_")
 }

@@ -54,7 +54,7 @@ fn read(connection: &Connection, path: &Path) -> Result<Figures, rusqlite::Error
         groups: Counter::Groups.read(connection)?,
         key_expiries: rows.collect::<Result<_, _>>()?,
         database_bytes: fs::metadata(path).map_or(0, |file| file.len()),
-        wal_bytes: room::wal_bytes(path),
+        wal_bytes: Some(room::wal_bytes(path)),
         disk_bytes: disk.map(|[all, _]| all),
         disk_free_bytes: disk.map(|[_, free]| free),
     })

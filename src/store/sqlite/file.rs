@@ -334,7 +334,7 @@ pub(super) fn exists(path: &Path) -> Result<bool, OpenError> {
 ///
 /// # Errors
 /// `Io`, `Storage` for a path that SQLite could not name.
-pub fn locate(path: &Path) -> Result<PathBuf, OpenError> {
+pub(crate) fn locate(path: &Path) -> Result<PathBuf, OpenError> {
     if path.to_str().is_none() {
         return Err(OpenError::storage(path, "the path is not UTF-8"));
     }

@@ -2,11 +2,6 @@
 //! that a write happens once, whatever happens to the answer. What the answers of
 //! one key take is bounded.
 
-use std::io::{Read, Write};
-
-use flate2::Compression;
-use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
 use rusqlite::types::FromSqlError;
 use rusqlite::{OptionalExtension, Params, params};
 
@@ -15,6 +10,9 @@ use super::transaction::Transaction;
 use crate::error::Error;
 use crate::idempotency::{Once, StoredResponse};
 use crate::moment::Moment;
+use crate::store::remembered::{
+    BYTES_MAX, FORGOTTEN_MAX, REMEMBERED_MS, ROW_BYTES, deflated, inflated,
+};
 use crate::token::KeyId;
 
 const FIND: &str = "SELECT fingerprint, status, etag, body, is_deflated FROM idempotency
@@ -31,18 +29,6 @@ const FORGET_ONE: &str = "DELETE FROM idempotency WHERE key_id = ?1 AND name = ?
 const BYTES: &str = "SELECT responses_bytes FROM api_keys WHERE id = ?1";
 const COUNT: &str = "UPDATE api_keys SET responses_bytes = max(0, responses_bytes + ?2)
     WHERE id = ?1";
-/// How long an answer is remembered: 24 hours.
-const REMEMBERED_MS: i64 = 24 * 60 * 60 * 1000;
-/// Answers forgotten at once; more than one for each that is remembered.
-const FORGOTTEN_MAX: usize = 100;
-/// What the answers that are remembered for one key may take.
-const BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// What a row takes beside its name, which an index holds once more, and its body.
-const ROW_BYTES: u64 = 160;
-/// A body of so many bytes is stored smaller: one of 10,000 results by nine tenths.
-const DEFLATED_FROM_BYTES: usize = 1024;
-/// What a stored body may become: more than any answer to a write.
-const INFLATED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Does `work` and remembers what `render` makes of its result, or answers as
 /// the first time. The second part says whether it is a replay.
@@ -150,28 +136,13 @@ fn find(
             let answer = StoredResponse {
                 status: row.get(1)?,
                 etag: row.get(2)?,
-                body: if is_deflated { inflated(&body)? } else { body },
+                body: if is_deflated {
+                    inflated(&body).map_err(FromSqlError::other)?
+                } else {
+                    body
+                },
             };
             Ok((row.get(0)?, answer))
         })
         .optional()
-}
-
-/// A large body in the zlib format; none for a small one.
-fn deflated(body: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-    if body.len() < DEFLATED_FROM_BYTES {
-        return Ok(None);
-    }
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    let written = encoder.write_all(body).and_then(|()| encoder.finish());
-    written.map(Some).map_err(|_| Error::Internal)
-}
-
-fn inflated(body: &[u8]) -> Result<Vec<u8>, FromSqlError> {
-    let mut inflated = Vec::new();
-    ZlibDecoder::new(body)
-        .take(INFLATED_BYTES_MAX)
-        .read_to_end(&mut inflated)
-        .map_err(FromSqlError::other)?;
-    Ok(inflated)
 }

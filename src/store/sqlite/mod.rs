@@ -47,7 +47,8 @@ mod writer;
 pub(super) use backup::contacts_of as backup_contacts;
 pub use backup::restore;
 pub(super) use database::Database;
-pub use file::{ServerLock, locate};
+pub use file::ServerLock;
+pub(super) use file::locate;
 pub(super) use import::DryRun;
 pub(super) use readers::Snapshot;
 pub use rusqlite::version as sqlite_version;
@@ -143,6 +144,7 @@ impl Engine {
             writes: self.writer.probe().await,
             is_damaged: self.readers.damage().is_found(),
             integrity: self.check.found(),
+            standby: None,
         }
     }
 

@@ -86,19 +86,17 @@ fn list(
     connection: &Connection,
     selection: &OptoutSelection,
 ) -> Result<(Vec<Optout>, Listed<Optout>), rusqlite::Error> {
-    let limit = selection.limit;
-    let (rows, total) = match (&selection.msisdn, &selection.page) {
-        (Some(msisdn), page) => {
+    match (&selection.msisdn, &selection.page) {
+        (Some(msisdn), _) => {
             // One, or two where an older spelling is opted out as well.
             let mut all = connection.prepare_cached(LIST_OF_NUMBER)?;
             let all = all.query_map(named_by(msisdn), optout)?;
-            let all: Vec<Optout> = all.collect::<Result<_, _>>()?;
-            part(all, page)
+            Ok(selection.page_of(all.collect::<Result<_, _>>()?))
         }
         (None, Page::Offset(offset)) => {
-            let page = (*offset, limit);
+            let page = (*offset, selection.limit);
             let (rows, total) = Counter::Optouts.page(connection, LIST, page, optout)?;
-            (rows, Some(total))
+            Ok(selection.cut(rows, Some(total)))
         }
         (None, Page::After(position)) => {
             let position = position.as_ref();
@@ -106,40 +104,11 @@ fn list(
             let number = position.map_or("", |position| position.msisdn.as_str());
             let mut rows = connection.prepare_cached(LIST_BEHIND)?;
             // One more than the limit: it tells whether a page follows.
-            let rows = rows.query_map(params![behind, number, i64::from(limit) + 1], optout)?;
-            (rows.collect::<Result<_, _>>()?, None)
-        }
-    };
-    Ok(cut(rows, limit, total))
-}
-
-/// The part of a few rows that a page begins with, and how many they are for an offset.
-fn part(all: Vec<Optout>, page: &Page<Optout>) -> (Vec<Optout>, Option<u64>) {
-    let total = all.len() as u64;
-    let rows = all.into_iter();
-    match page {
-        Page::Offset(offset) => {
-            let skipped = usize::try_from(*offset).unwrap_or(usize::MAX);
-            (rows.skip(skipped).collect(), Some(total))
-        }
-        Page::After(position) => {
-            let place = |optout: &Optout| (optout.created_on, optout.msisdn.as_str().to_owned());
-            let position = position.as_ref().map(place);
-            (
-                rows.filter(|row| Some(place(row)) > position).collect(),
-                None,
-            )
+            let rows_max = i64::from(selection.limit) + 1;
+            let rows = rows.query_map(params![behind, number, rows_max], optout)?;
+            Ok(selection.cut(rows.collect::<Result<_, _>>()?, None))
         }
     }
-}
-
-/// A page of `rows`, which are one more than `limit` where another page follows.
-fn cut(mut rows: Vec<Optout>, limit: u32, total: Option<u64>) -> (Vec<Optout>, Listed<Optout>) {
-    let limit = limit as usize;
-    let follows = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| follows).cloned();
-    (rows, Listed { total, next })
 }
 
 /// Opts a number out; one that is already keeps its first record.

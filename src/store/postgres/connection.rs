@@ -1,0 +1,135 @@
+//! One connection: how it is made, and the statements that it has prepared.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::location::Location;
+use super::transaction::SLOTS;
+use crate::store::ids::IDS;
+
+/// What a statement is given.
+pub(super) type Values<'v> = [&'v (dyn ToSql + Sync)];
+
+/// Settings of every connection. A transaction that is forgotten keeps no lock for long.
+const SETTINGS: &str = "SET client_min_messages = warning; SET statement_timeout = '30s';
+    SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s';
+    SET standard_conforming_strings = on; SET jit = off";
+
+/// A connection and its prepared statements. What several tasks ask of one at once is
+/// sent at once, and answered in order.
+pub(super) struct Link {
+    client: Client,
+    statements: Mutex<HashMap<String, Statement>>,
+    /// Where it counts, so that two that write seldom meet in one row.
+    pub(super) slot: i16,
+}
+
+impl Link {
+    /// Connects to the first host that takes it.
+    pub(super) async fn open(location: &Location) -> Result<Self, tokio_postgres::Error> {
+        let client = if location.wants_tls() {
+            let tls = MakeRustlsConnect::new(TLS.clone());
+            let (client, connection) = location.config.connect(tls).await?;
+            tokio::spawn(connection);
+            client
+        } else {
+            let (client, connection) = location.config.connect(NoTls).await?;
+            tokio::spawn(connection);
+            client
+        };
+        client.batch_execute(SETTINGS).await?;
+        let [.., last] = IDS.next().into_bytes();
+        Ok(Self {
+            client,
+            statements: Mutex::default(),
+            slot: i16::from(last) % SLOTS,
+        })
+    }
+
+    /// Whether it is of no use any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// The statement of this text, prepared once.
+    pub(super) async fn prepared(&self, text: &str) -> Result<Statement, tokio_postgres::Error> {
+        let known = self.lock().get(text).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let statement = self.client.prepare(text).await?;
+        self.lock().insert(text.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Statement>> {
+        let locked = self.statements.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn query(
+        &self,
+        text: &str,
+        values: &Values<'_>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = self.prepared(text).await?;
+        self.client.query(&statement, values).await
+    }
+
+    pub(super) async fn query_opt(
+        &self,
+        text: &str,
+        values: &Values<'_>,
+    ) -> Result<Option<Row>, tokio_postgres::Error> {
+        Ok(self.query(text, values).await?.into_iter().next())
+    }
+
+    pub(super) async fn query_one(
+        &self,
+        text: &str,
+        values: &Values<'_>,
+    ) -> Result<Row, tokio_postgres::Error> {
+        let statement = self.prepared(text).await?;
+        self.client.query_one(&statement, values).await
+    }
+
+    /// How many rows the statement changed.
+    pub(super) async fn execute(
+        &self,
+        text: &str,
+        values: &Values<'_>,
+    ) -> Result<u64, tokio_postgres::Error> {
+        let statement = self.prepared(text).await?;
+        self.client.execute(&statement, values).await
+    }
+
+    /// Statements without values, one after the other.
+    pub(super) async fn batch(&self, text: &str) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute(text).await
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// TLS towards PostgreSQL, by the certificates that this system trusts.
+static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in found.errors {
+        log::warn!(error:% = error; "some certificates of the system cannot be read");
+    }
+    roots.add_parsable_certificates(found.certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+});

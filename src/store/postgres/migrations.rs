@@ -1,0 +1,120 @@
+//! Makes a book where there is none, and brings an older one to today's schema. Two
+//! servers may do it at once: the second waits, and finds it done.
+
+use super::connection::Link;
+use super::location::Location;
+use crate::store::OpenError;
+
+/// Today's schema, all of it.
+const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
+/// Its number.
+pub(super) const SCHEMA_VERSION: i32 = 8;
+/// The first that books on PostgreSQL had; a step with index `n` leads on from
+/// `FIRST_VERSION + n`.
+const FIRST_VERSION: i32 = 8;
+const STEPS: [&str; (SCHEMA_VERSION - FIRST_VERSION) as usize] = [];
+
+/// Until the commit, so that only one server migrates.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('addressbook schema', 0))";
+const PLACE: &str = "SELECT current_schema(), current_setting('search_path')";
+const IS_MADE: &str = "SELECT to_regclass('book') IS NOT NULL, to_regclass('contacts') IS NOT NULL";
+const VERSION: &str = "SELECT schema_version FROM book WHERE id = 1";
+const SET_VERSION: &str = "UPDATE book SET schema_version = $1 WHERE id = 1";
+const ENCODING: &str = "SELECT current_setting('server_encoding')";
+
+/// Brings the book to today's schema, in one transaction.
+///
+/// # Errors
+/// `Newer`, `Foreign`, `Storage`; then nothing was changed.
+pub(super) async fn run(link: &Link, location: &Location) -> Result<(), OpenError> {
+    let failed = |error: tokio_postgres::Error| location.storage_error(told(&error));
+    let encoding = link.query_one(ENCODING, &[]).await.map_err(failed)?;
+    let encoding: String = encoding.try_get(0).map_err(failed)?;
+    if encoding != "UTF8" {
+        let reason = format!("the database has the encoding {encoding}, and not UTF8");
+        return Err(location.storage_error(reason));
+    }
+    // Most starts find all done, and need no right to make anything.
+    if version(link, location).await? == Some(SCHEMA_VERSION) {
+        return Ok(());
+    }
+    link.batch("BEGIN").await.map_err(failed)?;
+    let migrated = migrate(link, location).await;
+    let end = if migrated.is_ok() {
+        "COMMIT"
+    } else {
+        "ROLLBACK"
+    };
+    let ended = link.batch(end).await.map_err(failed);
+    migrated.and(ended)
+}
+
+async fn migrate(link: &Link, location: &Location) -> Result<(), OpenError> {
+    let failed = |error: tokio_postgres::Error| location.storage_error(told(&error));
+    link.query_one(LOCK, &[]).await.map_err(failed)?;
+    make_place(link).await.map_err(failed)?;
+    let Some(found) = version(link, location).await? else {
+        link.batch(SCHEMA).await.map_err(failed)?;
+        log::info!(schema = SCHEMA_VERSION; "made a new address book");
+        return Ok(());
+    };
+    if found > SCHEMA_VERSION {
+        return Err(OpenError::Newer {
+            path: location.shown().to_owned(),
+            found: found.unsigned_abs(),
+            known: SCHEMA_VERSION.unsigned_abs(),
+        });
+    }
+    let lacking = usize::try_from(found - FIRST_VERSION).unwrap_or(0);
+    for step in STEPS.iter().skip(lacking) {
+        link.batch(step).await.map_err(failed)?;
+    }
+    let set = link.execute(SET_VERSION, &[&SCHEMA_VERSION]).await;
+    set.map_err(failed).map(drop)
+}
+
+/// The schema of the book, or none where there is no book.
+async fn version(link: &Link, location: &Location) -> Result<Option<i32>, OpenError> {
+    let failed = |error: tokio_postgres::Error| location.storage_error(told(&error));
+    let made = link.query_one(IS_MADE, &[]).await.map_err(failed)?;
+    let (is_made, has_contacts): (bool, bool) = (
+        made.try_get(0).map_err(failed)?,
+        made.try_get(1).map_err(failed)?,
+    );
+    if !is_made {
+        return match has_contacts {
+            true => Err(OpenError::Foreign(location.shown().to_owned())),
+            false => Ok(None),
+        };
+    }
+    let found = link.query_opt(VERSION, &[]).await.map_err(failed)?;
+    let foreign = || OpenError::Foreign(location.shown().to_owned());
+    let found = found.ok_or_else(foreign)?;
+    found.try_get(0).map(Some).map_err(failed)
+}
+
+/// Makes the schema that the search path names first, where there is none of those
+/// that it names.
+async fn make_place(link: &Link) -> Result<(), tokio_postgres::Error> {
+    let place = link.query_one(PLACE, &[]).await?;
+    let (current, path): (Option<String>, String) = (place.try_get(0)?, place.try_get(1)?);
+    if current.is_some() {
+        return Ok(());
+    }
+    let mut named = path.split(',').map(|name| name.trim().trim_matches('"'));
+    let Some(first) = named.find(|name| !name.is_empty() && *name != "$user") else {
+        return Ok(());
+    };
+    let quoted = first.replace('"', "\"\"");
+    let made = format!("CREATE SCHEMA IF NOT EXISTS \"{quoted}\"");
+    link.batch(&made).await
+}
+
+/// What PostgreSQL says, in full: its own text is behind the error's.
+pub(super) fn told(error: &tokio_postgres::Error) -> String {
+    use std::error::Error as _;
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
