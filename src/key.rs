@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::invalid::Invalid;
 use crate::moment::Moment;
 use crate::permission::{Permission, PermissionSet};
-use crate::session::SessionHash;
+use crate::session_hash::SessionHash;
 use crate::text::{NameFault, normalise_name};
 use crate::token::{KeyId, SecretHash, Tag};
 

@@ -35,6 +35,7 @@ pub mod permission;
 pub mod resolve;
 pub mod selection;
 pub mod session;
+pub mod session_hash;
 pub mod template;
 pub mod text;
 pub mod token;

@@ -5,13 +5,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::base62::{self, is_base62};
 use crate::error::Error;
 use crate::key::{ApiKey, Credential, Grant};
 use crate::moment::Moment;
+use crate::session_hash::SessionHash;
 
 /// Sessions of one key: one more ends the oldest.
 pub const SESSIONS_OF_KEY_MAX: usize = 20;
@@ -49,30 +49,13 @@ impl SessionSecret {
 
     /// What the book keeps of it. Nobody guesses 256 bits, so one SHA-256 is enough.
     pub fn hash(&self) -> SessionHash {
-        SessionHash(Sha256::digest(self.0.as_bytes()).into())
+        SessionHash::of(self.0.as_bytes())
     }
 }
 
 impl fmt::Debug for SessionSecret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("SessionSecret(secret)")
-    }
-}
-
-/// SHA-256 of a session's secret: names the session.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SessionHash([u8; 32]);
-
-impl SessionHash {
-    /// The 32 bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SessionHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("SessionHash(secret)")
     }
 }
 

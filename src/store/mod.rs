@@ -52,7 +52,8 @@ use crate::key::{ApiKey, Credential, Grant, KeyChange, KeyTerms};
 use crate::optout::{Optout, OptoutSelection};
 use crate::resolve::{Collect, Recipient};
 use crate::selection::{Listed, Selection};
-use crate::session::{Opened, Session, SessionHash};
+use crate::session::{Opened, Session};
+use crate::session_hash::SessionHash;
 use crate::template::Template;
 use crate::token::{KeyId, NewSecret};
 

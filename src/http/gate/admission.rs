@@ -23,7 +23,7 @@ use crate::key::{Credential, Grant};
 use crate::keyring::Verdict;
 use crate::moment::Moment;
 use crate::permission::Permission;
-use crate::session::SessionHash;
+use crate::session_hash::SessionHash;
 use crate::store::Snapshot;
 use crate::token::{KeyId, Token};
 

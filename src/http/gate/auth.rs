@@ -23,7 +23,7 @@ use crate::http::wire::envelope::{Refusal, refused_permission};
 use crate::key::Grant;
 use crate::keyring::Keyring;
 use crate::permission::Permission;
-use crate::session::SessionHash;
+use crate::session_hash::SessionHash;
 use crate::sign_in::Code;
 use crate::store::{Shelf, Snapshot, Store};
 

@@ -4,7 +4,7 @@ use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::transaction::{Counter, page};
-use super::{Database, Engine, Snapshot, sessions};
+use super::{Database, Engine, Snapshot};
 use crate::address::AddressRanges;
 use crate::error::Error;
 use crate::key::{ApiKey, Credential, Grant, KeyName, KeyTerms, Standing};
@@ -46,17 +46,6 @@ impl Snapshot {
 impl Engine {
     pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
         self.readers.read(|connection| credential(connection, id))
-    }
-
-    pub(crate) async fn confirm(&self, grant: Grant) -> Result<(), Error> {
-        let now = Moment::now();
-        self.readers.read(|connection| match grant.session() {
-            Some(session) => sessions::confirm(connection, (&grant, session), now),
-            None => {
-                let standing = standing(connection, grant.key())?;
-                Ok(grant.confirm(standing.as_ref(), now))
-            }
-        })?
     }
 
     pub(crate) async fn keys(

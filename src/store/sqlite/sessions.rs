@@ -10,7 +10,8 @@ use crate::error::Error;
 use crate::event::NewEvent;
 use crate::key::Grant;
 use crate::moment::Moment;
-use crate::session::{Opened, SESSIONS_OF_KEY_MAX, Session, SessionHash};
+use crate::session::{Opened, SESSIONS_OF_KEY_MAX, Session};
+use crate::session_hash::SessionHash;
 use crate::token::KeyId;
 
 /// The columns of a key's credential, then those of the session.
@@ -39,6 +40,17 @@ impl Snapshot {
 }
 
 impl Engine {
+    pub(crate) async fn confirm(&self, grant: Grant) -> Result<(), Error> {
+        let now = Moment::now();
+        self.readers.read(|connection| match grant.session() {
+            Some(session) => confirm(connection, (&grant, session), now),
+            None => {
+                let standing = keys::standing(connection, grant.key())?;
+                Ok(grant.confirm(standing.as_ref(), now))
+            }
+        })?
+    }
+
     pub(crate) async fn session(&self, hash: SessionHash) -> Result<Option<Session>, Error> {
         self.readers.read(|connection| find(connection, hash))
     }
