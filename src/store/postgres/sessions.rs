@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::event::NewEvent;
 use crate::key::Grant;
 use crate::moment::Moment;
-use crate::session::{Opened, SESSIONS_OF_KEY_MAX, Session, SessionHash};
+use crate::session::{Opened, SESSIONS_OF_KEY_MAX, Session};
+use crate::session_hash::SessionHash;
 use crate::token::KeyId;
 
 /// The columns of a key's credential, then those of the session.

@@ -9,9 +9,9 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::Link;
 use super::failure::{self, Failure, Kind};
-use super::{keys, sessions};
 use super::threads::{Lent, Local, Threads};
 use super::transaction::Transaction;
+use super::{keys, sessions};
 use crate::error::Error;
 use crate::key::Grant;
 use crate::moment::Moment;
