@@ -24,6 +24,9 @@ use crate::error::Error;
 pub(super) const THREADS: usize = 2;
 /// Connections of one thread, beside those of its lanes.
 const CONNECTIONS_MAX: usize = 8;
+/// Transactions of many rows that one thread has under way: more of them only get into
+/// each other's way, with 16 on two processors a row took twice the time of both.
+const MANY_ROWS_AT_ONCE_MAX: usize = 1;
 /// How long what is under way may take once the server stops.
 const STOPPING_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,7 @@ pub(super) struct Local {
     location: Location,
     idle: RefCell<Vec<Link>>,
     permits: Semaphore,
+    many_rows: Semaphore,
 }
 
 /// A connection while it is used for one transaction.
@@ -138,6 +142,7 @@ fn run(runtime: &runtime::Runtime, location: Location, mut work: mpsc::Unbounded
         location,
         idle: RefCell::default(),
         permits: Semaphore::new(CONNECTIONS_MAX),
+        many_rows: Semaphore::new(MANY_ROWS_AT_ONCE_MAX),
     });
     let tasks = LocalSet::new();
     tasks.block_on(runtime, async {
@@ -178,6 +183,11 @@ impl Local {
             is_clean: Cell::new(false),
             _permit: permit,
         }))
+    }
+
+    /// Waits for its turn with a transaction of many rows, at most `wait_max`.
+    pub(super) async fn take_turn(&self, wait_max: Duration) -> Option<SemaphorePermit<'_>> {
+        timeout(wait_max, self.many_rows.acquire()).await.ok()?.ok()
     }
 
     /// A connection for one who keeps it.

@@ -21,6 +21,8 @@ use crate::store::Measures;
 pub(super) const WRITES_WAITING_MAX: usize = 1024;
 /// How long a write may wait for a connection.
 pub(super) const QUEUE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// From how many rows on a write waits for its turn.
+const MANY_ROWS: usize = 100;
 /// How long a write is tried again, while it meets others or nobody takes it.
 pub(super) const TRYING_TIME_MAX: Duration = Duration::from_secs(8);
 /// How long the outcome is waited for.
@@ -151,7 +153,13 @@ impl Writer {
         let measures = self.measures.clone();
         let doing = self.threads.run(move |local| async move {
             let _waits = waits;
-            let done = perform(&local, &measures, acting, repeats, &work).await;
+            let done = match rows < MANY_ROWS {
+                true => perform(&local, &measures, acting, repeats, &work).await,
+                false => match local.take_turn(QUEUE_WAIT_MAX).await {
+                    Some(_turn) => perform(&local, &measures, acting, repeats, &work).await,
+                    None => Err(Error::Busy),
+                },
+            };
             measures.batch_rows.observe(rows as f64);
             done
         });
