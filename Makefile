@@ -1,5 +1,5 @@
 # For comfort: everything here is a cargo command, too.
-.PHONY: run test test-postgres ci image dist
+.PHONY: run test test-postgres test-cluster ci image dist
 
 run:
 	cargo run --release -- serve
@@ -10,6 +10,10 @@ test:
 # The same calls on PostgreSQL, which it starts and stops by itself.
 test-postgres:
 	.ci/postgres
+
+# A failover of three nodes under Patroni and etcd, which it starts and stops by itself.
+test-cluster:
+	.ci/cluster
 
 ci:
 	.ci/run

@@ -82,21 +82,7 @@ impl Cluster {
 
     /// `kill -9` of all its processes.
     pub fn kill(&self) {
-        let file = Path::new(&self.data()).join("postmaster.pid");
-        let held = std::fs::read_to_string(&file).unwrap();
-        let first: u32 = held.lines().next().unwrap().parse().unwrap();
-        // It would start the others again.
-        signal(first, "STOP");
-        let children = children_of(first);
-        for process in children.iter().copied().chain([first]) {
-            // Some end by themselves.
-            let kill = ["-c", &format!("kill -9 {process} 2>/dev/null")];
-            Command::new("sh").args(kill).status().unwrap();
-        }
-        let are_gone = || !children.iter().any(|child| is_alive(*child)) && !is_alive(first);
-        until(|| are_gone().then_some(()));
-        // Where nobody waits for the dead, its lock seems to be held.
-        std::fs::remove_file(file).unwrap();
+        kill_all_of(Path::new(&self.data()));
     }
 
     /// A book in it.
@@ -146,6 +132,25 @@ impl Drop for Cluster {
             self.kill();
         }
     }
+}
+
+/// `kill -9` of all processes of the PostgreSQL that has this directory.
+pub(super) fn kill_all_of(data: &Path) {
+    let file = data.join("postmaster.pid");
+    let held = std::fs::read_to_string(&file).unwrap();
+    let first: u32 = held.lines().next().unwrap().parse().unwrap();
+    // It would start the others again.
+    signal(first, "STOP");
+    let children = children_of(first);
+    for process in children.iter().copied().chain([first]) {
+        // Some end by themselves.
+        let kill = ["-c", &format!("kill -9 {process} 2>/dev/null")];
+        Command::new("sh").args(kill).status().unwrap();
+    }
+    let are_gone = || !children.iter().any(|child| is_alive(*child)) && !is_alive(first);
+    until(|| are_gone().then_some(()));
+    // Where nobody waits for the dead, its lock seems to be held.
+    std::fs::remove_file(file).unwrap();
 }
 
 fn children_of(process: u32) -> Vec<u32> {

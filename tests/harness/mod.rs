@@ -20,11 +20,13 @@ use tempfile::{NamedTempFile, TempDir};
 mod book;
 mod call;
 mod cluster;
+mod nodes;
 mod tls;
 
 pub use book::{is_skipped, new_book, stands_on_postgres};
 pub use call::{Call, Reply, agent, redact, redact_everywhere};
 pub use cluster::Cluster;
+pub use nodes::Nodes;
 pub use tls::{Certificate, TlsClient, exchange};
 
 /// How long a test waits for anything before it fails.

@@ -22,6 +22,7 @@ mod notify;
 mod owner;
 mod pages;
 mod postgres_crash;
+mod postgres_failover;
 mod proxy;
 mod readme;
 mod refusal;
