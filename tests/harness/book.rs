@@ -124,9 +124,9 @@ fn text(value: ValueRef<'_>) -> String {
     }
 }
 
-/// Has a book on PostgreSQL do something.
-pub(super) fn execute(book: &Path, statements: &str) {
-    asked(book, statements);
+/// Has a book on PostgreSQL do something; how many rows the last statement concerned.
+pub(super) fn execute(book: &Path, statements: &str) -> u64 {
+    asked(book, statements).1
 }
 
 /// Rows, and how many the last statement concerned.

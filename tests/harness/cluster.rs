@@ -53,6 +53,14 @@ impl Cluster {
         execute(&self.url(), "SELECT pg_reload_conf()");
     }
 
+    /// Ends the connection of one transaction that is committed here, and waits for a
+    /// standby; whether there was one.
+    pub fn end_a_commit_that_waits(&self) -> bool {
+        let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE wait_event = 'SyncRep' LIMIT 1";
+        execute(&self.url(), ended) > 0
+    }
+
     fn in_new_folder() -> Option<Self> {
         let Some(programs) = programs() else {
             eprintln!("skipped: needs the package postgresql");

@@ -80,6 +80,54 @@ fn every_acknowledged_contact_survives_the_primary_by_its_synchronous_standby() 
     assert!(!ready(), "there is one disk alone now");
 }
 
+#[test]
+fn what_is_on_one_disk_alone_is_acknowledged_to_nobody_who_tries_again() {
+    let Some(primary) = Cluster::start() else {
+        return;
+    };
+    let standby = primary.with_standby();
+    let server = Server::start_on(&primary.url());
+    let key = server.key(&["create:Contacts", "create:Optouts"]);
+    let ready = || server.call("GET", "/readyz").send().json()["checks"]["standby"] == "ok";
+    until(|| ready().then_some(()));
+    standby.kill();
+    let create = &|name: &str| {
+        let body = format!(r#"{{"alias":"{name}","msisdn":"4479000000001"}}"#);
+        let call = server.call("POST", "/contacts").key(&key).json(body);
+        match name {
+            "once" => call.header("Idempotency-Key", name).send(),
+            _ => call.send(),
+        }
+    };
+    let opt_out = || {
+        let call = server.call("POST", "/addressbook/optouts").key(&key);
+        call.json(r#"{"msisdn":"4479000000001"}"#).send()
+    };
+    thread::scope(|scope| {
+        let creates = ["once", "lone"].map(|name| scope.spawn(move || create(name)));
+        let waiting = creates.into_iter().chain([scope.spawn(opt_out)]);
+        let waiting: Vec<_> = waiting.collect();
+        // Committed there, and heard of by nobody: who tries again, waits again.
+        for _ in 0..waiting.len() {
+            until(|| primary.end_a_commit_that_waits().then_some(()));
+        }
+        let again = scope.spawn(opt_out);
+        for client in waiting.into_iter().chain([again]) {
+            let reply = client.join().unwrap();
+            assert_eq!(reply.status, 503, "{}", reply.body);
+        }
+    });
+    standby.go_on();
+    let replies = [
+        until(|| Some(create("once")).filter(|reply| reply.status != 503)),
+        until(|| Some(opt_out()).filter(|reply| reply.status != 503)),
+    ];
+    for reply in replies {
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+    assert_eq!(server.stored(), 2);
+}
+
 /// Has `hurt` done so many times while clients of both servers create contacts; then what
 /// they were told is held against what is there.
 fn survive(servers: &[Server; 2], times: i64, hurt: impl Fn()) {
