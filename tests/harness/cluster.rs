@@ -29,6 +29,23 @@ impl Cluster {
         Some(cluster)
     }
 
+    /// One that has this certificate and its key, and speaks TLS to whoever asks for it.
+    pub fn start_with_tls(certificate: &Path, key: &Path) -> Option<Self> {
+        let cluster = Self::start()?;
+        let data = cluster.data();
+        let (certificate, key) = (certificate.display(), key.display());
+        // Its key has to be its own.
+        let copied = format!(
+            "umask 077; cat {certificate} > {data}/server.crt; cat {key} > {data}/server.key"
+        );
+        cluster.run("/bin/sh", &["-c", &copied]);
+        execute(&cluster.url(), "ALTER SYSTEM SET ssl = on");
+        execute(&cluster.url(), "SELECT pg_reload_conf()");
+        let is_on = "SELECT 1 FROM pg_stat_ssl WHERE current_setting('ssl') = 'on'";
+        until(|| (execute(&cluster.url(), is_on) > 0).then_some(()));
+        Some(cluster)
+    }
+
     /// A synchronous standby of this one: from now on, each commit waits for it.
     pub fn with_standby(&self) -> Self {
         let standby = Self::in_new_folder().unwrap();
@@ -103,6 +120,12 @@ impl Cluster {
         let (one, other) = (self.host(), other.host());
         let url = format!("postgres://postgres@{one},{other}/postgres");
         PathBuf::from(format!("{url}?target_session_attrs=read-write"))
+    }
+
+    /// The same by the name of this machine, with more parameters.
+    pub fn url_by_name(&self, parameters: &str) -> String {
+        let port = self.port;
+        format!("postgres://postgres@localhost:{port}/postgres?{parameters}")
     }
 
     fn host(&self) -> String {

@@ -27,7 +27,7 @@ pub use book::{is_skipped, new_book, stands_on_postgres};
 pub use call::{Call, Reply, agent, redact, redact_everywhere};
 pub use cluster::Cluster;
 pub use nodes::Nodes;
-pub use tls::{Certificate, TlsClient, exchange};
+pub use tls::{Authority, Certificate, TlsClient, exchange};
 
 /// How long a test waits for anything before it fails.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);

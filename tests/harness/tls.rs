@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::CertifiedKey;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedKey, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -105,6 +105,44 @@ impl Certificate {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth()
+    }
+}
+
+/// An authority, and a certificate for `localhost` that it has signed; in files that
+/// everybody may read.
+pub struct Authority {
+    directory: TempDir,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut of_authority = CertificateParams::default();
+        of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = of_authority.self_signed(&key).unwrap();
+        let issuer = Issuer::new(of_authority, key);
+        let key = KeyPair::generate().unwrap();
+        let of_server = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let certificate = of_server.signed_by(&key, &issuer).unwrap();
+        let made = Self { directory };
+        std::fs::write(made.roots(), root.pem()).unwrap();
+        std::fs::write(made.certificate(), certificate.pem()).unwrap();
+        std::fs::write(made.key(), key.serialize_pem()).unwrap();
+        made
+    }
+
+    pub fn roots(&self) -> PathBuf {
+        self.directory.path().join("roots.pem")
+    }
+
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join("certificate.pem")
+    }
+
+    pub fn key(&self) -> PathBuf {
+        self.directory.path().join("key.pem")
     }
 }
 

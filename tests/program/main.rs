@@ -23,6 +23,7 @@ mod owner;
 mod pages;
 mod postgres_crash;
 mod postgres_failover;
+mod postgres_tls;
 mod proxy;
 mod readme;
 mod refusal;

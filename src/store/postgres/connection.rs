@@ -1,12 +1,10 @@
 //! One connection: how it is made, and the statements that it has prepared.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Statement};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::location::Location;
 use super::transaction::SLOTS;
@@ -32,8 +30,7 @@ pub(super) struct Link {
 impl Link {
     /// Connects to the first host that takes it.
     pub(super) async fn open(location: &Location) -> Result<Self, tokio_postgres::Error> {
-        let client = if location.wants_tls() {
-            let tls = MakeRustlsConnect::new(TLS.clone());
+        let client = if let Some(tls) = location.tls.clone() {
             let (client, connection) = location.config.connect(tls).await?;
             tokio::spawn(connection);
             client
@@ -117,19 +114,3 @@ impl Link {
         &self.client
     }
 }
-
-/// TLS towards PostgreSQL, by the certificates that this system trusts.
-static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    for error in found.errors {
-        log::warn!(error:% = error; "some certificates of the system cannot be read");
-    }
-    roots.add_parsable_certificates(found.certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has them")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
-});

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::migrations::told;
+use super::trust;
 use crate::store::OpenError;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
@@ -19,6 +22,8 @@ const APPLICATION: &str = "addressbook";
 #[derive(Clone)]
 pub(super) struct Location {
     pub(super) config: Config,
+    /// None where TLS is not wanted.
+    pub(super) tls: Option<MakeRustlsConnect>,
     /// The URL without the password.
     shown: PathBuf,
 }
@@ -31,18 +36,24 @@ pub fn is_url(path: &Path) -> bool {
 
 impl Location {
     /// Reads a URL as libpq writes it: several hosts, `target_session_attrs`,
-    /// `options=-c search_path=…`, `sslmode`.
+    /// `options=-c search_path=…`, `sslmode`, `sslrootcert`.
     ///
     /// # Errors
     /// `Storage` for anything else; the password is in none of them.
     pub(super) fn parse(url: &Path) -> Result<Self, OpenError> {
         let text = url.to_str().unwrap_or_default();
         let shown = without_secrets(text);
-        let parsed: Result<Config, _> = text.parse();
-        let mut config = parsed.map_err(|error| OpenError::Storage {
+        let refused = |reason: String| OpenError::Storage {
             path: shown.clone(),
-            reason: error.to_string(),
-        })?;
+            reason,
+        };
+        let (text, roots) = trust::take_parameters(text).map_err(refused)?;
+        let parsed: Result<Config, _> = text.parse();
+        let mut config = parsed.map_err(|error| refused(told(&error)))?;
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(trust::connector(roots).map_err(refused)?),
+        };
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIME_MAX);
         }
@@ -52,15 +63,11 @@ impl Location {
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION);
         }
-        Ok(Self { config, shown })
+        Ok(Self { config, tls, shown })
     }
 
     pub(super) fn shown(&self) -> &Path {
         &self.shown
-    }
-
-    pub(super) fn wants_tls(&self) -> bool {
-        self.config.get_ssl_mode() != SslMode::Disable
     }
 
     pub(super) fn storage_error(&self, reason: impl ToString) -> OpenError {

@@ -3,6 +3,7 @@
 
 use super::connection::Link;
 use super::location::Location;
+use super::trust;
 use crate::store::OpenError;
 
 /// Today's schema, all of it.
@@ -114,7 +115,7 @@ async fn make_place(link: &Link) -> Result<(), tokio_postgres::Error> {
 pub(super) fn told(error: &tokio_postgres::Error) -> String {
     use std::error::Error as _;
     match error.source() {
-        Some(source) => format!("{error}: {source}"),
+        Some(source) => format!("{error}: {source}{}", trust::advice(source)),
         None => error.to_string(),
     }
 }

@@ -33,6 +33,7 @@ mod sessions;
 mod sweep;
 mod threads;
 mod transaction;
+mod trust;
 mod writer;
 
 pub(super) use database::Database;
