@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{CommandError, check_target, locate_existing, print_json};
+use super::{CommandError, check_target, open_existing, print_json};
 use crate::cli::{Backup, Check, Restore};
 use crate::files;
 use crate::store::{self, Operator, RestoreError, is_url, locate};
@@ -21,10 +21,9 @@ const STREAM: &str = "-";
 /// One line for the operator; `PipeClosed` where nobody reads any more.
 pub fn backup(arguments: &Backup) -> Result<(), CommandError> {
     let begun = Instant::now();
-    let path = locate_existing(&arguments.database.path)?;
-    let operator = Operator::open_or_create(&path, None)?;
+    let operator = open_existing(&arguments.database.path)?;
     if arguments.file.as_os_str() == STREAM {
-        return stream(&operator, &path);
+        return stream(&operator);
     }
     let file = arguments.file.as_path();
     check_target(&operator, file)?;
@@ -54,8 +53,8 @@ struct BackupRecord<'a> {
 }
 
 /// Made beside the address book first, where it has no name any more once it is sent.
-fn stream(operator: &Operator, path: &Path) -> Result<(), CommandError> {
-    let draft = files::temporary_beside(path);
+fn stream(operator: &Operator) -> Result<(), CommandError> {
+    let draft = files::temporary_beside(operator.path());
     operator.backup(&draft)?;
     let opened = File::open(&draft);
     let removed = fs::remove_file(&draft);
@@ -106,8 +105,7 @@ pub fn check(arguments: &Check) -> Result<(), CommandError> {
         older_aliases: u64,
         older_numbers: u64,
     }
-    let path = locate_existing(&arguments.database.path)?;
-    let operator = Operator::open_or_create(&path, None)?;
+    let operator = open_existing(&arguments.database.path)?;
     let report = operator.check()?.ok_or(CommandError::CheckOfPostgres)?;
     for line in &report.damage {
         eprintln!("{line}");

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CommandError, locate_existing, print_json};
+use super::{CommandError, open_existing, print_json};
 use crate::address::AddressRanges;
-use crate::cli::{
-    DatabaseArgument, KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate,
-    KeyVerb,
-};
+use crate::cli::{KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
 use crate::error::Error;
 use crate::http::wire::key_record::KeyRecord;
 use crate::invalid::Invalid;
@@ -35,15 +32,10 @@ pub fn key(verb: &KeyVerb) -> Result<(), CommandError> {
     }
 }
 
-fn open(argument: &DatabaseArgument) -> Result<Operator, CommandError> {
-    let path = locate_existing(&argument.path)?;
-    Ok(Operator::open_or_create(&path, None)?)
-}
-
 /// Opens the file and reads the id; a whole token given by mistake is not repeated.
 fn open_named(named: &KeyNamed) -> Result<(Operator, KeyId), CommandError> {
     let id = KeyId::parse(&named.id).ok_or(CommandError::NoKeyId)?;
-    Ok((open(&named.database)?, id))
+    Ok((open_existing(&named.database.path)?, id))
 }
 
 fn create(arguments: &KeyCreate) -> Result<(), CommandError> {
@@ -140,7 +132,7 @@ fn show(named: &KeyNamed) -> Result<(), CommandError> {
 }
 
 fn list(arguments: &KeyList) -> Result<(), CommandError> {
-    let keys = open(&arguments.database)?.keys()?;
+    let keys = open_existing(&arguments.database.path)?.keys()?;
     let now = Moment::now();
     if arguments.json {
         let listed: Vec<Listed<'_>> = keys.iter().map(|key| Listed::of(key, now)).collect();

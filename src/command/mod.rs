@@ -33,7 +33,9 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::http::TlsError;
 use crate::invalid::Invalid;
-use crate::store::{OpenError, Operator, RestoreError, ShelfError, is_url, locate};
+use crate::store::{
+    OpenError, Operator, RestoreError, ShelfError, is_url, locate, without_secrets,
+};
 
 /// Why a verb did not do its work: one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +153,11 @@ pub enum CommandError {
         "a book on PostgreSQL is looked through by its own tools: pg_amcheck, and checksums of pages (initdb --data-checksums)"
     )]
     CheckOfPostgres,
+    /// The server is to make backups of what has tools of its own.
+    #[error(
+        "backup-dir is for a file; a book on PostgreSQL is kept by its own tools: pg_basebackup, pg_dump, an archive of its WAL"
+    )]
+    BackupsOfPostgres,
     /// The runtime or the standard streams fail.
     #[error(transparent)]
     Io(std::io::Error),
@@ -202,6 +209,7 @@ impl CommandError {
             | Self::InitialKeyOrNone
             | Self::Damage(..)
             | Self::CheckOfPostgres
+            | Self::BackupsOfPostgres
             | Self::Io(..) => FAILED,
         }
     }
@@ -235,6 +243,13 @@ fn locate_existing(path: &Path) -> Result<PathBuf, CommandError> {
         // Where that cannot be seen, it says why.
         Ok(true) | Err(_) => Ok(locate(path)?),
     }
+}
+
+/// Opens an address book that is there.
+fn open_existing(path: &Path) -> Result<Operator, CommandError> {
+    let path = locate_existing(path)?;
+    let opened = Operator::open_existing(&path)?;
+    opened.ok_or_else(|| CommandError::NoAddressBook(without_secrets(&path.to_string_lossy())))
 }
 
 /// Where no other file of the operator's would be replaced than one of that name.

@@ -35,6 +35,9 @@ pub fn serve(
     let (calls, address) = listen(arguments.listen.address)?;
     let metrics = arguments.metrics_listen.map(listen).transpose()?;
     let path = locate(&arguments.database.path)?;
+    if is_url(&path) && arguments.backups.directory.is_some() {
+        return Err(CommandError::BackupsOfPostgres);
+    }
     // Any number of servers serve one on PostgreSQL.
     let lock = match is_url(&path) {
         true => None,

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use super::progress::Progress;
-use super::{CommandError, check_target, locate_existing};
+use super::{CommandError, check_target, locate_existing, open_existing};
 use crate::bulk::{BulkMode, ItemOutcome};
 use crate::cli::{Export, FileEncoding, FileFormat, Import, ImportMode};
 use crate::contact::NewContact;
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::files;
 use crate::http::wire::import_record::SummaryRecord;
 use crate::invalid::Invalid;
-use crate::store::{DryRun, Operator};
+use crate::store::{DryRun, Operator, is_url};
 use crate::transfer::{
     ContactsFile, Encoding, ExportError, Format, Reading, Row, RowError, Rows, SpoolWriter, Tally,
     Unreadable,
@@ -32,6 +32,10 @@ const TOO_LARGE_TO_KEEP: &str = "Row is too large for --rejects and is left out 
 /// One line for the operator; `RowsFailed` where some rows were not stored.
 pub fn import(arguments: &Import) -> Result<(), CommandError> {
     let path = locate_existing(&arguments.database.path)?;
+    if is_url(&path) {
+        // Whether it is there, before a long input is read.
+        open_existing(&path)?;
+    }
     let file = open_input(&arguments.file)?;
     let bytes = file.as_ref().and_then(|file| file.metadata().ok());
     let bytes = bytes.filter(|file| file.is_file()).map(|file| file.len());
@@ -190,7 +194,7 @@ struct Target {
 
 impl Target {
     fn open(path: &Path, arguments: &Import) -> Result<Self, CommandError> {
-        let operator = Operator::open_or_create(path, None)?;
+        let operator = open_existing(path)?;
         let dry_run = match arguments.dry_run {
             true => Some(operator.dry_run()?),
             false => None,
@@ -285,8 +289,7 @@ pub fn export(arguments: &Export) -> Result<(), CommandError> {
     if arguments.bom && !matches!(arguments.format, FileFormat::Csv) {
         return Err(CommandError::Argument(Invalid::ExportBomOfJson));
     }
-    let path = locate_existing(&arguments.database.path)?;
-    let operator = Operator::open_or_create(&path, None)?;
+    let operator = open_existing(&arguments.database.path)?;
     let mut progress = Progress::of(Some(operator.contact_count()?));
     let exported = if arguments.file.as_os_str() == STREAM {
         export_to_stream(&operator, arguments, &mut progress)

@@ -80,6 +80,20 @@ impl Operator {
         sqlite::Database::open_or_create(path, lock).map(Self::Sqlite)
     }
 
+    /// Opens the address book at the located `path`, where there is one; an older one is
+    /// brought to today's schema, as by `open_or_create`.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, OpenError> {
+        if is_url(path) {
+            let opened = postgres::Database::open_existing(path)?;
+            return Ok(opened.map(Self::Postgres));
+        }
+        let opened = sqlite::Database::open_or_create(path, None);
+        opened.map(|database| Some(Self::Sqlite(database)))
+    }
+
     /// Whether what is committed is on a disk.
     ///
     /// # Errors

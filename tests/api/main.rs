@@ -56,6 +56,7 @@ mod optouts;
 mod optouts_many;
 mod permissions;
 mod pipelined;
+mod postgres_operator;
 mod put;
 mod ready;
 mod resolve;

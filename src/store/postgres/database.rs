@@ -40,6 +40,18 @@ impl Database {
         Ok(database)
     }
 
+    /// The same for a book that is there.
+    pub(crate) fn open_existing(url: &Path) -> Result<Option<Self>, OpenError> {
+        let location = Location::parse(url)?;
+        let database = Self::connect(&location)?;
+        let version = database.wait(migrations::version(&database.link, &location))?;
+        if version.is_none() {
+            return Ok(None);
+        }
+        database.wait(migrations::run(&database.link, &location))?;
+        Ok(Some(database))
+    }
+
     /// Opens the book of a server that has it open.
     pub(super) fn connect(location: &Location) -> Result<Self, OpenError> {
         let runtime = Builder::new_current_thread().enable_all().build();

@@ -75,7 +75,7 @@ async fn migrate(link: &Link, location: &Location) -> Result<(), OpenError> {
 }
 
 /// The schema of the book, or none where there is no book.
-async fn version(link: &Link, location: &Location) -> Result<Option<i32>, OpenError> {
+pub(super) async fn version(link: &Link, location: &Location) -> Result<Option<i32>, OpenError> {
     let failed = |error: tokio_postgres::Error| location.storage_error(told(&error));
     let made = link.query_one(IS_MADE, &[]).await.map_err(failed)?;
     let (is_made, has_contacts): (bool, bool) = (
