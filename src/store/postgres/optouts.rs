@@ -20,6 +20,14 @@ use crate::selection::{Listed, Page};
 const FIND: &str = "SELECT msisdn, created_on FROM optouts WHERE msisdn IN ($1, $2)
     ORDER BY msisdn LIMIT 1";
 const FIND_ALL: &str = "SELECT msisdn, created_on FROM optouts WHERE msisdn = ANY($1)";
+/// Two spellings of one number are two rows, which do not meet by themselves. A few locks
+/// for all numbers, taken in one order by everybody.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(
+        hashtextextended('addressbook optouts ' || current_schema(), lock))
+    FROM (
+        SELECT DISTINCT hashtext(msisdn) & 63 AS lock FROM contacts
+        WHERE msisdn = ANY($1) ORDER BY lock
+    ) AS locks";
 const STORED: &str = "SELECT DISTINCT msisdn FROM contacts WHERE msisdn = ANY($1)";
 const INSERT: &str = "INSERT INTO optouts (msisdn, created_on)
     SELECT msisdn, $2 FROM unnest($1::text[]) AS new (msisdn)
@@ -128,6 +136,7 @@ async fn insert(
     transaction: &Transaction<'_>,
     msisdns: &[Msisdn],
 ) -> Result<Vec<Result<OptedOut, Error>>, Failure> {
+    lock(transaction, msisdns).await?;
     let mut present = present(transaction, msisdns).await?;
     let stored = stored(transaction, msisdns).await?;
     let created_on = Moment::now();
@@ -165,6 +174,18 @@ async fn insert(
     let inserted = i64::try_from(new.len()).unwrap_or(i64::MAX);
     transaction.count(Counter::Optouts, inserted);
     Ok(outcomes)
+}
+
+/// Has those wait for each other who opt out a number in different spellings; only one
+/// that a contact has since older rules can be.
+async fn lock(transaction: &Transaction<'_>, msisdns: &[Msisdn]) -> Result<(), Failure> {
+    let spellings = msisdns.iter().map(Msisdn::spellings);
+    let older = spellings.filter_map(|[new, old]| (new != old).then(|| old.into_owned()));
+    let older: Vec<String> = older.collect();
+    if !older.is_empty() {
+        transaction.query(LOCK, &[&older]).await?;
+    }
+    Ok(())
 }
 
 /// The opt-outs of all spellings of these numbers, by number.
