@@ -68,6 +68,7 @@ mod session_end;
 mod sessions;
 mod shape;
 mod shared;
+mod shared_keys;
 mod shared_totals;
 mod status;
 mod strangers;

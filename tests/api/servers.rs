@@ -102,18 +102,24 @@ fn of_64_clients_on_two_servers_one_gets_the_alias() {
         return;
     }
     let servers = two();
-    let key = servers[0].key(&["create:Contacts"]);
+    let key = servers[0].key(FOR_CONTACTS);
     for round in 0..5 {
         let body = contact(format!("contested {round}"));
         let replies = together_of(CLIENTS, |client| {
             servers[client % 2].create(&key, body.as_str())
         });
-        let won = replies.iter().filter(|reply| reply.status == 200);
-        assert_eq!(won.count(), 1);
-        let lost = replies
-            .iter()
-            .filter(|reply| reply.status == 400 && reply.message() == "Alias already exists");
-        assert_eq!(lost.count(), CLIENTS - 1);
+        let (won, lost): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
+        assert_eq!(won.len(), 1);
+        let record = &won[0].json()["record"];
+        let holder = format!("/addressbook/contacts/{}>", record["id"].as_str().unwrap());
+        for reply in lost {
+            assert_eq!(
+                (reply.status, &*reply.message()),
+                (400, "Alias already exists")
+            );
+            let link = reply.header("link");
+            assert!(link.contains(&holder), "{link}");
+        }
     }
     assert_eq!(servers[0].stored(), 5);
 }
