@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Backup(arguments) => quietly(|| command::backup(&arguments)),
         Verb::Restore(arguments) => quietly(|| command::restore(&arguments)),
         Verb::Check(arguments) => quietly(|| command::check(&arguments)),
+        Verb::Migrate(arguments) => quietly(|| command::migrate(&arguments)),
         Verb::Config(ConfigVerb::Show(_)) => command::config(&command_line.settings),
         Verb::Healthcheck(arguments) => command::healthcheck(&arguments),
         Verb::Openapi => quietly(command::openapi),

@@ -3,6 +3,7 @@
 
 mod files;
 mod key;
+mod migrate;
 mod pages;
 mod serve;
 mod settings;
@@ -17,6 +18,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use files::{Backup, Check, Export, FileEncoding, FileFormat, Import, ImportMode, Restore};
 pub use key::{KeyCreate, KeyList, KeyNamed, KeyRevoke, KeyRole, KeyRotate, KeyUpdate, KeyVerb};
+pub use migrate::Migrate;
 pub use pages::{Completions, Man};
 pub use serve::{BackupArguments, LogFormat, LogLevel, Serve, TlsArguments};
 use settings::Layer;
@@ -128,6 +130,8 @@ pub enum Verb {
     Restore(Restore),
     /// Look through the whole address book for damage; exit code 0 if there is none
     Check(Check),
+    /// Move the whole address book from a file to PostgreSQL, or back
+    Migrate(Migrate),
     /// Show the settings and where they come from
     #[command(subcommand)]
     Config(ConfigVerb),

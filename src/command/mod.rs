@@ -7,6 +7,7 @@ mod healthcheck;
 mod initial_key;
 mod keep;
 mod key;
+mod migrate;
 mod notify;
 mod openapi;
 mod pages;
@@ -23,6 +24,7 @@ pub use config::config;
 pub use healthcheck::healthcheck;
 pub use keep::{backup, check, restore};
 pub use key::key;
+pub use migrate::migrate;
 pub use openapi::openapi;
 pub use pages::{completions, man};
 pub use serve::{ServeFuture, serve};
@@ -34,7 +36,7 @@ use crate::error::Error;
 use crate::http::TlsError;
 use crate::invalid::Invalid;
 use crate::store::{
-    OpenError, Operator, RestoreError, ShelfError, is_url, locate, without_secrets,
+    MoveError, OpenError, Operator, RestoreError, ShelfError, is_url, locate, without_secrets,
 };
 
 /// Why a verb did not do its work: one line for the operator.
@@ -142,6 +144,9 @@ pub enum CommandError {
     /// Nobody said that the last key that manages keys may go.
     #[error("this is the last key that can make others, it stays: --force revokes it all the same")]
     LastManagingKey,
+    /// An address book was not moved.
+    #[error(transparent)]
+    Move(#[from] MoveError),
     /// The directory for backups cannot be used.
     #[error(transparent)]
     Shelf(#[from] ShelfError),
@@ -203,6 +208,7 @@ impl CommandError {
             | Self::InitialKeyFile { .. }
             | Self::Unhealthy { .. }
             | Self::Restore(..)
+            | Self::Move(..)
             | Self::Shelf(..)
             | Self::LastManagingKey
             | Self::InitialKeyNoToken(..)

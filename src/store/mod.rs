@@ -18,6 +18,7 @@
 mod ids;
 mod many;
 mod measures;
+mod moving;
 mod open_error;
 mod operator;
 mod patterns;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use measures::{Figures, Measures};
+pub use moving::{MoveError, MoveStep, Moved, TableSum, move_book};
 pub use open_error::OpenError;
 pub use operator::Operator;
 pub use postgres::{is_url, without_secrets};

@@ -18,6 +18,8 @@ mod key_verbs;
 mod limits_page;
 mod linear;
 mod live_keys;
+mod migrate;
+mod migrate_broken;
 mod notify;
 mod owner;
 mod pages;

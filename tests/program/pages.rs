@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::harness::{program, run};
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "serve",
     "key",
     "import",
@@ -13,6 +13,7 @@ const VERBS: [&str; 10] = [
     "backup",
     "restore",
     "check",
+    "migrate",
     "healthcheck",
     "completions",
     "man",

@@ -25,6 +25,7 @@ mod list;
 mod location;
 mod memberships;
 mod migrations;
+mod moving;
 mod optouts;
 mod readers;
 mod readiness;
@@ -39,6 +40,7 @@ mod writer;
 pub(super) use database::Database;
 pub(super) use import::DryRun;
 pub use location::{is_url, without_secrets};
+pub(super) use moving::{MoveSource, MoveTarget};
 pub(super) use readers::Snapshot;
 
 use std::fs::File;

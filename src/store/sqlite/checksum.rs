@@ -7,7 +7,7 @@ use rusqlite::types::Type;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// What a row has that was written by hand, and is not checked.
-const NONE: i64 = 0;
+pub(super) const NONE: i64 = 0;
 
 const LOWER: i64 = 0xFFFF_FFFF;
 

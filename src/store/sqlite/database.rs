@@ -53,7 +53,7 @@ pub struct Database {
     pub(super) path: PathBuf,
     pub(super) room: Room,
     /// The next transaction begins a WAL, which has to have a mark of its own.
-    begins_wal: bool,
+    pub(super) begins_wal: bool,
     /// WALs that were found with lost commits.
     pub(super) broken_wals: u64,
 }
@@ -263,7 +263,7 @@ fn wait_for_lock(polls: i32) -> bool {
     polls < LOCK_POLLS_MAX
 }
 
-fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+pub(super) fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_handler(Some(wait_for_lock))?;

@@ -29,6 +29,7 @@ mod keys;
 mod list;
 mod memberships;
 mod migrations;
+mod moving;
 mod optouts;
 mod pin;
 mod pool;
@@ -50,6 +51,7 @@ pub(super) use database::Database;
 pub use file::ServerLock;
 pub(super) use file::locate;
 pub(super) use import::DryRun;
+pub(super) use moving::{MoveSource, MoveTarget};
 pub(super) use readers::Snapshot;
 pub use rusqlite::version as sqlite_version;
 

@@ -21,7 +21,7 @@ pub(super) enum Counter {
 }
 
 impl Counter {
-    const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Contacts,
         Self::Optouts,
         Self::ApiKeys,
@@ -29,7 +29,7 @@ impl Counter {
         Self::Groups,
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Contacts => "contacts",
             Self::Optouts => "optouts",

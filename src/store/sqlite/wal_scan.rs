@@ -26,20 +26,27 @@ const PAGE_BYTES_MAX: u32 = 65_536;
 /// # Errors
 /// The operating system's.
 pub(super) fn keep_broken(path: &Path) -> io::Result<Option<PathBuf>> {
-    let wal = files::beside(path, "-wal");
-    let file = match File::open(&wal) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    if !has_lost_commit(BufReader::new(file))? {
+    if !is_broken(path)? {
         return Ok(None);
     }
+    let wal = files::beside(path, "-wal");
     let kept = files::beside(&wal, &format!(".broken-{}", Moment::now().millis()));
     let mut copy = files::create_private(&kept)?;
     io::copy(&mut File::open(&wal)?, &mut copy)?;
     copy.sync_all()?;
     files::sync_directory_of(&kept)?;
     Ok(Some(kept))
+}
+
+/// Whether commits are lost of the WAL of the book at `path`, which nobody has open.
+///
+/// # Errors
+/// The operating system's.
+pub(super) fn is_broken(path: &Path) -> io::Result<bool> {
+    match File::open(files::beside(path, "-wal")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        opened => has_lost_commit(BufReader::new(opened?)),
+    }
 }
 
 /// Whether a commit stands at or behind the first broken frame, and a frame behind it.
