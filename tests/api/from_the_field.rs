@@ -49,13 +49,17 @@ impl Book {
 
     /// Stores a contact as older rules would have.
     fn store_old(&self, alias: &str, msisdn: &str) {
-        let id = self.contact_of("to be made old", "15550000000");
-        let unchecked = self.server.in_sql(", checksum = 0", "");
-        self.server.change(&format!(
-            "UPDATE contacts SET alias = '{alias}', msisdn = '{msisdn}'{unchecked}
-            WHERE alias = 'to be made old'"
-        ));
-        drop(id);
+        self.contact_of("to be made old", "15550000000");
+        let (made, old) = (format!("'{alias}'"), "WHERE alias = 'to be made old'");
+        let update =
+            format!("UPDATE contacts SET alias = {made}, msisdn = '{msisdn}', checksum = 0 {old}");
+        // What rows are distributed by cannot be updated.
+        let replace = format!(
+            "INSERT INTO contacts (id, alias, msisdn, meta, updated_on)
+            SELECT id, {made}, '{msisdn}', meta, updated_on FROM contacts {old};
+            DELETE FROM contacts {old}"
+        );
+        self.server.change(self.server.in_sql(&update, &replace));
     }
 }
 

@@ -35,7 +35,7 @@ fn passes<'a>(server: &'a Server, permissions: &[&str]) -> [Pass<'a>; 3] {
     };
     let expire = move || {
         let over = "UPDATE sessions SET expires_on = created_on";
-        server.open_file().execute_batch(over).unwrap();
+        server.change(over);
     };
     [
         (by_key, Box::new(move || revoke(server, &key))),

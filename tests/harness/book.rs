@@ -108,6 +108,21 @@ impl Server {
         self.number("SELECT count(*) FROM contacts")
     }
 
+    /// Asserts that the members of every group are as many as the book says.
+    #[track_caller]
+    pub fn assert_members_counted(&self) {
+        let kept = self.in_sql(
+            "SELECT id, members FROM groups WHERE deleted_on IS NULL AND members <> 0 ORDER BY id",
+            "SELECT group_id, sum(members) FROM group_counts
+            WHERE group_id IN (SELECT id FROM groups WHERE deleted_on IS NULL)
+            GROUP BY group_id HAVING sum(members) <> 0 ORDER BY group_id",
+        );
+        let counted = "SELECT group_id, count(*) FROM memberships
+            WHERE group_id IN (SELECT id FROM groups WHERE deleted_on IS NULL)
+            GROUP BY group_id ORDER BY group_id";
+        assert_eq!(self.rows(kept), self.rows(counted));
+    }
+
     /// The file itself, by the `sqlite3` inside the test.
     pub fn open_file(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(&self.database).unwrap()
