@@ -10,6 +10,7 @@ use super::connection::Values;
 use super::contacts::{self, BY_ALIASES, IDS_BY_ALIASES, Rows, new_contact};
 use super::failure::Failure;
 use super::idempotency::{self, Rendering};
+use super::locks::{self, LOCK_ALIASES};
 use super::transaction::{Counter, Transaction};
 use crate::bulk::{BulkMode, BulkOrder, ItemOutcome, Stored};
 use crate::change::{ContactChange, MetaChange, Outcome};
@@ -20,9 +21,6 @@ use crate::key::Grant;
 use crate::meta::Meta;
 use crate::moment::Moment;
 
-/// In one order by everybody, so that no two wait for each other.
-const LOCK: &str =
-    "SELECT alias FROM contacts WHERE alias = ANY($1) ORDER BY alias FOR NO KEY UPDATE";
 const UPDATE: &str = "UPDATE contacts
     SET msisdn = new.msisdn, meta = new.meta::json, updated_on = new.updated_on
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[])
@@ -143,7 +141,9 @@ async fn present(
         .iter()
         .map(|contact| contact.alias.as_str())
         .collect();
-    let locked = transaction.query(LOCK, &[&aliases]).await?.len();
+    let locked = locks::lock_aliases(transaction, LOCK_ALIASES, &aliases)
+        .await?
+        .len();
     let mut drafts = HashMap::new();
     for row in transaction.query(BY_ALIASES, &[&aliases]).await? {
         let full = contacts::full_contact(&row)?;

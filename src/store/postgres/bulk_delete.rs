@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::idempotency::{self, Rendering};
 use super::list::{self, each_match};
 use super::transaction::{Counter, Transaction};
-use super::{Engine, memberships};
+use super::{Engine, locks, memberships};
 use crate::bulk::{DeleteOutcome, Deleted, MATCHING_MAX, Matching};
 use crate::contact::{Alias, ContactId, ContactKey};
 use crate::error::Error;
@@ -136,11 +136,12 @@ async fn delete_each(
         // It may name several, so nobody deletes many by it.
         ContactKey::Msisdn(_) => None,
     };
-    let mut aliases: Vec<String> = keys.iter().filter_map(alias_of).collect();
+    let aliases: Vec<String> = keys.iter().filter_map(alias_of).collect();
+    let mut aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
     aliases.sort_unstable();
     aliases.dedup();
     let mut locked: HashMap<String, Uuid> = HashMap::new();
-    for row in transaction.query(LOCK, &[&aliases]).await? {
+    for row in locks::lock_aliases(transaction, LOCK, &aliases).await? {
         locked.insert(row.try_get(0)?, row.try_get(1)?);
     }
     if by_id
@@ -252,21 +253,21 @@ impl Order {
     /// Locks contacts, and the memberships by which they match; whether all of them
     /// still do.
     async fn lock(&self, transaction: &Transaction<'_>, found: &Found) -> Result<bool, Failure> {
-        let Some((mut conditions, _)) = list::conditions(transaction, &self.selection).await?
-        else {
-            return Ok(found.contacts.is_empty());
-        };
-        let aliases = conditions.place(found.aliases());
-        let are_named = format!("contacts.alias = ANY({aliases})");
-        conditions.terms.push(are_named);
-        let with_meta = conditions.are_of_metas();
-        let select = list::select(with_meta);
-        let query = format!("{select}{}{LOCKED}", conditions.to_sql());
         let mut lacking: HashSet<ContactId> = found.contacts.iter().map(|(id, _)| *id).collect();
-        for row in transaction.query(&query, &conditions.values()).await? {
-            let contact = list::view(&row, with_meta)?;
-            if contact.meta.is_none_or(|meta| conditions.match_meta(meta)) {
-                lacking.remove(&contact.id);
+        for aliases in locks::lockable(transaction, found.aliases()).await? {
+            let Some((mut conditions, _)) = list::conditions(transaction, &self.selection).await?
+            else {
+                return Ok(found.contacts.is_empty());
+            };
+            conditions.be_among(aliases);
+            let with_meta = conditions.are_of_metas();
+            let select = list::select(with_meta);
+            let query = format!("{select}{}{LOCKED}", conditions.to_sql());
+            for row in transaction.query(&query, &conditions.values()).await? {
+                let contact = list::view(&row, with_meta)?;
+                if contact.meta.is_none_or(|meta| conditions.match_meta(meta)) {
+                    lacking.remove(&contact.id);
+                }
             }
         }
         Ok(lacking.is_empty())

@@ -176,6 +176,16 @@ impl Conditions {
         }
     }
 
+    /// Lets in only contacts of these aliases. Said of memberships as well: by which shard
+    /// they are on, Citus does not conclude it from their join.
+    pub(super) fn be_among(&mut self, aliases: Vec<String>) {
+        let place = self.place(aliases);
+        self.terms.push(format!("contacts.alias = ANY({place})"));
+        if self.group.is_some() {
+            self.terms.push(format!("memberships.alias = ANY({place})"));
+        }
+    }
+
     pub(super) fn add(&mut self, begin: &str, value: impl ToSql + Sync + Send + 'static) {
         let place = self.place(value);
         self.terms.push(format!("{begin}{place}"));

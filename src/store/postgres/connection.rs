@@ -25,6 +25,8 @@ pub(super) struct Link {
     statements: Mutex<HashMap<String, Statement>>,
     /// Where it counts, so that two that write seldom meet in one row.
     pub(super) slot: i16,
+    /// Whether contacts are spread over shards.
+    pub(super) is_sharded: bool,
 }
 
 impl Link {
@@ -45,6 +47,7 @@ impl Link {
             client,
             statements: Mutex::default(),
             slot: i16::from(last) % SLOTS,
+            is_sharded: location.is_sharded,
         })
     }
 

@@ -7,7 +7,7 @@ use super::connection::{Link, Values};
 use super::failure::Failure;
 use super::idempotency::{self, Rendering};
 use super::transaction::{Counter, Transaction, unsigned};
-use super::{Engine, Snapshot, memberships};
+use super::{Engine, Snapshot, locks, memberships};
 use crate::change::{Condition, ContactChange, MetaChange, Outcome};
 use crate::contact::{Alias, Contact, ContactId, ContactKey, FullContact, Msisdn, NewContact};
 use crate::error::Error;
@@ -40,11 +40,6 @@ const BY_ID: &str = select_full!("FROM contacts WHERE id = $1");
 const BY_ALIAS: &str = select_full!("FROM contacts WHERE alias = $1");
 const BY_MSISDN: &str = select_full!("FROM contacts WHERE msisdn = $1 LIMIT 1");
 pub(super) const BY_ALIASES: &str = select_full!("FROM contacts WHERE alias = ANY($1)");
-/// A row that is about to change: nobody else changes it, and who only names it goes on.
-const LOCK_ID: &str = "SELECT 1 FROM contacts WHERE id = $1 FOR NO KEY UPDATE";
-const LOCK_ALIAS: &str = "SELECT 1 FROM contacts WHERE alias = $1 FOR NO KEY UPDATE";
-const LOCK_MSISDN: &str =
-    "SELECT 1 FROM contacts WHERE msisdn = $1 ORDER BY alias FOR NO KEY UPDATE";
 pub(super) const IDS_BY_ALIASES: &str = "SELECT alias, id FROM contacts WHERE alias = ANY($1)";
 const COUNT_BY_MSISDN: &str = "SELECT count(*) FROM contacts WHERE msisdn = $1";
 const UPDATE: &str = "UPDATE contacts SET msisdn = $2, meta = $3::text::json, updated_on = $4
@@ -179,14 +174,13 @@ async fn find_locked(
     transaction: &Transaction<'_>,
     key: &ContactKey,
 ) -> Result<Option<FullContact>, Failure> {
-    let locked = match key {
-        ContactKey::Id(id) => transaction.query(LOCK_ID, &[&uuid(*id)]).await,
-        ContactKey::Alias(alias) => transaction.query(LOCK_ALIAS, &[&alias.as_str()]).await,
-        ContactKey::Msisdn(msisdn) => transaction.query(LOCK_MSISDN, &[&msisdn.as_str()]).await,
-    };
-    let is_locked = !locked?.is_empty();
+    let locked = locks::lock(transaction, key).await?;
+    let locked = locked.iter().map(|row| row.try_get(0));
+    let locked: Vec<&str> = locked.collect::<Result<_, _>>()?;
     let found = find(transaction, key).await?;
-    if found.is_some() && !is_locked {
+    if let Some(found) = &found
+        && !locked.contains(&found.contact.alias.as_str())
+    {
         // It came, or got another alias, while it was waited for.
         return Err(Failure::Overtaken);
     }

@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::connection::Link;
 use super::failure::{self, Failure, Kind};
 use super::location::Location;
+use super::locks;
 use super::migrations::{self, told};
 use super::transaction::{Counter, Transaction};
 use super::writer::{Keys, begin};
@@ -35,8 +36,12 @@ impl Database {
     /// schema where it is older.
     pub(crate) fn open_or_create(url: &Path) -> Result<Self, OpenError> {
         let location = Location::parse(url)?;
-        let database = Self::connect(&location)?;
+        let mut database = Self::connect(&location)?;
         database.wait(migrations::run(&database.link, &location))?;
+        let is_sharded = database.wait(locks::are_sharded(&database.link));
+        let is_sharded = is_sharded.map_err(|error| location.storage_error(told(&error)))?;
+        database.location.is_sharded = is_sharded;
+        database.link.is_sharded = is_sharded;
         Ok(database)
     }
 

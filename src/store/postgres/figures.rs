@@ -21,6 +21,14 @@ const BYTES: &str = "SELECT coalesce(sum(pg_total_relation_size(pg_class.oid)), 
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace
     WHERE pg_namespace.nspname = current_schema() AND pg_class.relkind = 'r'";
 
+/// The same of all nodes of a cluster of Citus.
+const BYTES_OF_CLUSTER: &str = "SELECT coalesce(sum(CASE
+        WHEN logicalrelid IS NULL THEN pg_total_relation_size(pg_class.oid)
+        ELSE citus_total_relation_size(logicalrelid, false) END), 0)::bigint
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace
+        LEFT JOIN pg_dist_partition ON logicalrelid = pg_class.oid
+    WHERE pg_namespace.nspname = current_schema() AND pg_class.relkind = 'r'";
+
 impl Engine {
     pub(crate) async fn figures(&self) -> Result<Figures, Error> {
         let permit = self.figures.try_acquire()?;
@@ -33,6 +41,10 @@ impl Engine {
 }
 
 async fn read(link: &Link) -> Result<Figures, Failure> {
+    let bytes = match link.is_sharded {
+        true => BYTES_OF_CLUSTER,
+        false => BYTES,
+    };
     let values: &Values<'_> = &[&Moment::now().millis(), &KEY_EXPIRIES_MAX];
     let mut key_expiries = Vec::new();
     for row in link.query(EXPIRIES, values).await? {
@@ -44,7 +56,7 @@ async fn read(link: &Link) -> Result<Figures, Failure> {
         optouts: Counter::Optouts.read(link).await?,
         groups: Counter::Groups.read(link).await?,
         key_expiries,
-        database_bytes: unsigned(&link.query_one(BYTES, &[]).await?, 0)?,
+        database_bytes: unsigned(&link.query_one(bytes, &[]).await?, 0)?,
         // PostgreSQL's own, of all its books: its monitoring tells of them.
         wal_bytes: None,
         disk_bytes: None,

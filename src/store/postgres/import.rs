@@ -65,7 +65,10 @@ pub struct DryRun {
 
 impl DryRun {
     fn begin(location: &Location) -> Result<Self, Error> {
-        let scratch = Database::connect(location).map_err(|error| {
+        // Nor are those tables spread over shards.
+        let mut location = location.clone();
+        location.is_sharded = false;
+        let scratch = Database::connect(&location).map_err(|error| {
             log::error!(error:% = error; "a dry run could not begin");
             Error::StorageFailed
         })?;

@@ -131,7 +131,11 @@ async fn page<C>(
 ) -> Result<(C, Option<Position>), Failure> {
     let mut offset = 0;
     match &selection.page {
-        Page::Offset(skipped) => offset = i64::try_from(*skipped).unwrap_or(i64::MAX),
+        Page::Offset(skipped) => {
+            // With room for the limit, which Citus adds to it.
+            let skipped = i64::try_from(*skipped).unwrap_or(i64::MAX);
+            offset = skipped.min(i64::MAX / 2);
+        }
         Page::After(Some(position)) => conditions.begin_behind(position, selection.sort),
         Page::After(None) => {}
     }

@@ -24,6 +24,8 @@ pub(super) struct Location {
     pub(super) config: Config,
     /// None where TLS is not wanted.
     pub(super) tls: Option<MakeRustlsConnect>,
+    /// Whether its contacts are spread over shards; found out once, when it is opened.
+    pub(super) is_sharded: bool,
     /// The URL without the password.
     shown: PathBuf,
 }
@@ -63,7 +65,12 @@ impl Location {
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION);
         }
-        Ok(Self { config, tls, shown })
+        Ok(Self {
+            config,
+            tls,
+            is_sharded: false,
+            shown,
+        })
     }
 
     pub(super) fn shown(&self) -> &Path {

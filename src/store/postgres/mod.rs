@@ -23,6 +23,7 @@ mod keys;
 mod lanes;
 mod list;
 mod location;
+mod locks;
 mod memberships;
 mod migrations;
 mod moving;

@@ -3,7 +3,9 @@
 
 use std::rc::Rc;
 
-use super::failure::{self, Failure};
+use uuid::Uuid;
+
+use super::failure::{self, Failure, Kind};
 use super::threads::{Local, Threads};
 use super::writer::QUEUE_WAIT_MAX;
 
@@ -11,10 +13,18 @@ const SWEEP: &str = "DELETE FROM memberships WHERE (alias, group_id) IN
     (SELECT alias, group_id FROM memberships WHERE group_id IN
         (SELECT id FROM groups WHERE deleted_on IS NOT NULL)
     LIMIT $1 FOR UPDATE SKIP LOCKED)";
+/// The same where memberships are on several shards, which lock no rows for a subquery.
+const SWEEP_SHARDS: &str = "DELETE FROM memberships WHERE (alias, group_id) IN
+    (SELECT alias, group_id FROM memberships WHERE group_id IN
+        (SELECT id FROM groups WHERE deleted_on IS NOT NULL)
+    LIMIT $1)";
 const FORGET_COUNTS: &str = "DELETE FROM group_counts WHERE group_id IN
     (SELECT id FROM groups WHERE deleted_on IS NOT NULL)";
-const FORGET: &str = "DELETE FROM groups WHERE deleted_on IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM memberships WHERE memberships.group_id = groups.id)";
+/// Nobody comes into a deleted group any more, so what is empty stays so.
+const EMPTIED: &str = "SELECT id FROM groups WHERE deleted_on IS NOT NULL
+    AND id NOT IN (SELECT group_id FROM memberships WHERE group_id IN
+        (SELECT id FROM groups WHERE deleted_on IS NOT NULL))";
+const FORGET: &str = "DELETE FROM groups WHERE id = ANY($1)";
 
 /// Memberships that one transaction sweeps.
 const SWEPT_AT_ONCE_MAX: i64 = 1000;
@@ -33,10 +43,21 @@ async fn sweep(local: &Local) -> Result<(), Failure> {
         let Some(lent) = local.take(QUEUE_WAIT_MAX).await? else {
             return Ok(());
         };
-        let swept = lent.execute(SWEEP, &[&SWEPT_AT_ONCE_MAX]).await?;
+        let statement = match lent.is_sharded {
+            true => SWEEP_SHARDS,
+            false => SWEEP,
+        };
+        let swept = match lent.execute(statement, &[&SWEPT_AT_ONCE_MAX]).await {
+            // It met somebody, and is done once more.
+            Err(error) if failure::kind(&error) == Kind::Met => continue,
+            swept => swept?,
+        };
         if swept == 0 {
             lent.execute(FORGET_COUNTS, &[]).await?;
-            lent.execute(FORGET, &[]).await?;
+            let emptied = lent.query(EMPTIED, &[]).await?;
+            let emptied = emptied.iter().map(|row| row.try_get(0));
+            let emptied: Vec<Uuid> = emptied.collect::<Result<_, _>>()?;
+            lent.execute(FORGET, &[&emptied]).await?;
         }
         lent.is_over();
         if swept == 0 {
