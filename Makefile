@@ -1,5 +1,5 @@
 # For comfort: everything here is a cargo command, too.
-.PHONY: run test test-postgres test-cluster ci image dist
+.PHONY: run test test-postgres test-cluster test-citus ci image dist
 
 run:
 	cargo run --release -- serve
@@ -14,6 +14,10 @@ test-postgres:
 # A failover of three nodes under Patroni and etcd, which it starts and stops by itself.
 test-cluster:
 	.ci/cluster
+
+# The same on a cluster of Citus, where the extension is installed.
+test-citus:
+	.ci/citus
 
 ci:
 	.ci/run

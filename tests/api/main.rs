@@ -15,6 +15,7 @@ mod bulk_delete;
 mod bulk_delete_filter;
 mod bulk_model;
 mod bulk_modes;
+mod citus;
 mod concurrency;
 mod conditional;
 mod connections;

@@ -3,15 +3,19 @@
 
 use super::connection::Link;
 use super::location::Location;
+use super::locks;
 use super::trust;
 use crate::store::OpenError;
 
 /// Today's schema, all of it.
 const SCHEMA: &str = include_str!("../../../schema.postgres.sql");
+/// What spreads it over a cluster, where the database is the coordinator of one.
+const CITUS: &str = include_str!("../../../schema.citus.sql");
 /// Its number.
 pub(super) const SCHEMA_VERSION: i32 = 8;
 /// The first that books on PostgreSQL had; a step with index `n` leads on from
-/// `FIRST_VERSION + n`.
+/// `FIRST_VERSION + n`. On Citus, what a step changes of a table is done on all nodes; a
+/// table that it adds has to be placed as in `schema.citus.sql`.
 const FIRST_VERSION: i32 = 8;
 const STEPS: [&str; (SCHEMA_VERSION - FIRST_VERSION) as usize] = [];
 
@@ -55,8 +59,8 @@ async fn migrate(link: &Link, location: &Location) -> Result<(), OpenError> {
     link.query_one(LOCK, &[]).await.map_err(failed)?;
     make_place(link).await.map_err(failed)?;
     let Some(found) = version(link, location).await? else {
-        link.batch(SCHEMA).await.map_err(failed)?;
-        log::info!(schema = SCHEMA_VERSION; "made a new address book");
+        let is_sharded = make(link).await.map_err(failed)?;
+        log::info!(schema = SCHEMA_VERSION, is_sharded; "made a new address book");
         return Ok(());
     };
     if found > SCHEMA_VERSION {
@@ -72,6 +76,19 @@ async fn migrate(link: &Link, location: &Location) -> Result<(), OpenError> {
     }
     let set = link.execute(SET_VERSION, &[&SCHEMA_VERSION]).await;
     set.map_err(failed).map(drop)
+}
+
+/// Makes the tables of a book; whether they are spread over a cluster.
+async fn make(link: &Link) -> Result<bool, tokio_postgres::Error> {
+    link.batch(SCHEMA).await?;
+    let has_citus = locks::has_citus(link).await?;
+    if has_citus {
+        // One by one: to its workers, Citus sends what came as one text as one statement.
+        for statement in CITUS.split_inclusive(";\n") {
+            link.batch(statement).await?;
+        }
+    }
+    Ok(has_citus)
 }
 
 /// The schema of the book, or none where there is no book.
@@ -117,5 +134,42 @@ pub(super) fn told(error: &tokio_postgres::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}{}", trust::advice(source)),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CITUS, SCHEMA};
+
+    #[test]
+    fn each_table_is_said_once_to_be_spread_or_not() {
+        let names = |text: &'static str, before: &'static str, after: char| {
+            let begun = text.lines().filter_map(move |line| line.split_once(before));
+            begun.filter_map(move |(_, rest)| Some(rest.split_once(after)?.0.to_owned()))
+        };
+        let mut tables: Vec<String> = names(SCHEMA, "CREATE TABLE ", ' ').collect();
+        let placements = [
+            "create_distributed_table('",
+            "create_reference_table('",
+            "citus_add_local_table_to_metadata('",
+        ];
+        let placed = placements
+            .iter()
+            .flat_map(|placement| names(CITUS, placement, '\''));
+        let local = CITUS
+            .lines()
+            .filter_map(|line| line.strip_prefix("-- local: "));
+        let mut placed: Vec<String> = placed.chain(local.map(str::to_owned)).collect();
+        tables.sort();
+        placed.sort();
+        assert_eq!(placed, tables);
+    }
+
+    #[test]
+    fn no_comment_ends_as_a_statement_does() {
+        let comments = CITUS.lines().filter(|line| line.contains("--"));
+        for comment in comments {
+            assert!(!comment.ends_with(';'), "{comment}");
+        }
     }
 }
