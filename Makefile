@@ -11,7 +11,7 @@ test:
 test-postgres:
 	.ci/postgres
 
-# A failover of three nodes under Patroni and etcd, which it starts and stops by itself.
+# A switchover and a failover of three nodes under Patroni, which it starts and stops by itself.
 test-cluster:
 	.ci/cluster
 

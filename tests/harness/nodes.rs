@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::call::Call;
 use super::cluster::kill_all_of;
 use super::signal;
 
@@ -34,6 +35,16 @@ impl Nodes {
             data.join("postmaster.pid").exists() && !data.join("standby.signal").exists()
         };
         (1..=3).find(is_primary)
+    }
+
+    /// Has Patroni make the synchronous standby the primary, and the primary a standby.
+    pub fn switch_over(&self, primary: u32) {
+        let address = self.folder.join(format!("{primary}/patroni.address"));
+        let address = std::fs::read_to_string(address).unwrap();
+        let url = format!("http://{}/switchover", address.trim_end());
+        let call = Call::begin("POST", url);
+        let reply = call.json(format!(r#"{{"leader":"node{primary}"}}"#)).send();
+        assert_eq!(reply.status, 200, "{}", reply.body);
     }
 
     /// `kill -9` of all that runs on a node.

@@ -1,6 +1,6 @@
-//! A failover by Patroni under load: the node of the primary is gone at once, and what
-//! clients of two servers were told before, meanwhile and afterwards is held against what
-//! is there. `.ci/cluster` starts the nodes.
+//! A switchover and a failover by Patroni under load: the primary becomes a standby, and
+//! then the node of the new one is gone at once. What clients of two servers were told
+//! before, meanwhile and afterwards is held against what is there. `.ci/cluster` starts the nodes.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{FOR_CONTACTS, Nodes, Reply, Server, agent, program};
+use crate::harness::{FOR_CONTACTS, Nodes, Reply, Server, agent, program, until};
 
 /// Clients of each kind.
 const CLIENTS: usize = 4;
 const BULK_ROWS: usize = 20;
-/// How long there is load before the kill, and again once both servers write.
+/// How long there is load before each change of the primary, and after the last.
 const LOAD_TIME: Duration = Duration::from_secs(4);
 /// How soon both servers write again.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
@@ -53,6 +53,15 @@ struct Load<'l> {
     /// Answers 200, 503, and 503 "unknown".
     counts: [AtomicUsize; 3],
     slowest: Mutex<Duration>,
+}
+
+/// Ends the load when it is dropped, also by a panic.
+struct Over<'l>(&'l AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Load<'_> {
@@ -207,7 +216,7 @@ fn read(load: &Load<'_>, client: usize) -> Told {
 }
 
 #[test]
-fn a_failover_by_patroni_loses_nothing_doubles_nothing_and_takes_less_than_30_s() {
+fn what_patroni_does_loses_nothing_doubles_nothing_and_takes_less_than_30_s() {
     let Some(nodes) = Nodes::named() else {
         return;
     };
@@ -231,6 +240,7 @@ fn a_failover_by_patroni_loses_nothing_doubles_nothing_and_takes_less_than_30_s(
     };
     let told: Vec<Told> = thread::scope(|scope| {
         let load = &load;
+        let over = Over(&load.is_over);
         let mut clients = Vec::new();
         for client in 0..CLIENTS {
             clients.push(scope.spawn(move || create(load, client, false)));
@@ -240,10 +250,16 @@ fn a_failover_by_patroni_loses_nothing_doubles_nothing_and_takes_less_than_30_s(
             clients.push(scope.spawn(move || read(load, client)));
         }
         thread::sleep(LOAD_TIME);
-        let is_back = fail_over(&nodes, load);
+        change_primary(&nodes, load, "is to be a standby", |old| {
+            nodes.switch_over(old);
+        });
+        let standby =
+            || servers[0].call("GET", "/readyz").send().json()["checks"]["standby"] == "ok";
+        until(|| standby().then_some(()));
         thread::sleep(LOAD_TIME);
-        load.is_over.store(true, Ordering::Relaxed);
-        assert!(is_back, "no writes any more");
+        change_primary(&nodes, load, "dies", |old| nodes.kill(old));
+        thread::sleep(LOAD_TIME);
+        drop(over);
         clients.into_iter().map(|one| one.join().unwrap()).collect()
     });
     compare(&servers[0], &told);
@@ -255,31 +271,35 @@ fn a_failover_by_patroni_loses_nothing_doubles_nothing_and_takes_less_than_30_s(
     );
 }
 
-/// Kills the primary's node, and waits until both servers write again; whether they do.
-fn fail_over(nodes: &Nodes, load: &Load<'_>) -> bool {
+/// Has another node be the primary by `change`, and waits until both servers write to it.
+fn change_primary(nodes: &Nodes, load: &Load<'_>, what: &str, change: impl Fn(u32)) {
     let say = |what: String| {
-        let stored = load.counts[0].load(Ordering::Relaxed);
+        let done = load.counts[0].load(Ordering::Relaxed);
         let seconds = load.begun.elapsed().as_secs_f32();
-        eprintln!("{seconds:6.2} s: {what}, {stored} answers of 200 so far");
+        eprintln!("{seconds:6.2} s: {what}, {done} answers of 200 so far");
     };
-    let primary = nodes.primary().unwrap();
-    nodes.kill(primary);
-    // What was on its way is read within.
-    thread::sleep(Duration::from_millis(500));
-    let killed = Instant::now();
-    say(format!("node {primary} is dead"));
-    while !load.have_written_since(killed) {
-        if killed.elapsed() > BACK_WITHIN {
-            return false;
+    let old = nodes.primary().unwrap();
+    say(format!("node {old} {what}"));
+    let begun = Instant::now();
+    change(old);
+    let is_new = || nodes.primary().filter(|primary| *primary != old);
+    let mut since = None;
+    let new = loop {
+        assert!(begun.elapsed() < BACK_WITHIN, "no writes any more");
+        let new = is_new();
+        if new.is_some() && since.is_none() {
+            // What was on its way before is no sign.
+            since = Some(Instant::now());
         }
-        thread::sleep(Duration::from_millis(20));
-    }
-    let away = killed.elapsed().as_secs_f32() + 0.5;
-    let primary = nodes.primary().unwrap();
+        match new.zip(since) {
+            Some((new, since)) if load.have_written_since(since) => break new,
+            _ => thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    let away = begun.elapsed().as_secs_f32();
     say(format!(
-        "both servers write to node {primary}, after {away:.1} s"
+        "both servers write to node {new}, after {away:.1} s"
     ));
-    true
 }
 
 /// Holds what was told against what is there.
