@@ -154,7 +154,7 @@ fn transfer(
             };
         }
         step.rows += 1;
-        if step.rows % REPORTED_EVERY == 0 || step.rows == step.total {
+        if step.rows.is_multiple_of(REPORTED_EVERY) || step.rows == step.total {
             told(step);
         }
     };
