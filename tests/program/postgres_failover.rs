@@ -17,6 +17,8 @@ const CLIENTS: usize = 4;
 const BULK_ROWS: usize = 20;
 /// How long there is load before each change of the primary, and after the last.
 const LOAD_TIME: Duration = Duration::from_secs(4);
+/// Between two reads of a client: the nodes need the processors as well, to come back.
+const READ_PAUSE: Duration = Duration::from_millis(10);
 /// How soon both servers write again.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
@@ -211,6 +213,7 @@ fn read(load: &Load<'_>, client: usize) -> Told {
         }
         let path = format!("/contacts/{id}");
         load.send(client % 2, "GET", &path, ("", String::new()));
+        thread::sleep(READ_PAUSE);
     }
     Told::default()
 }
