@@ -313,6 +313,6 @@ fn what_tells_who_is_there_needs_to_read() {
     assert_eq!(send(&reader, &by_filter, Some("one")).status, 200);
     book.assert_counted(0);
     let narrowed = "UPDATE api_keys SET permissions = 'delete:Contacts'";
-    book.server.open_file().execute_batch(narrowed).unwrap();
+    book.server.change(narrowed);
     assert_needs_to_read(&send(&reader, &by_filter, Some("one")));
 }

@@ -5,7 +5,8 @@ use crate::harness::{Server, stands_on_postgres};
 
 const SCHEMA: &str = include_str!("../../schema.postgres.sql");
 
-/// All that a schema says of its tables, in its own words.
+/// All that a schema says of its tables, in its own words. Of Citus, the catalog of tables
+/// shows no shards.
 const TABLES: &str = "
     SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,
         attcollation::regcollation, pg_get_expr(adbin, adrelid), array_to_string(reloptions, ' ')
@@ -13,7 +14,8 @@ const TABLES: &str = "
         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
     ORDER BY relname, attnum;
-    SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    SELECT conrelid::regclass, conname, pg_get_constraintdef(pg_constraint.oid)
+    FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
     WHERE connamespace = current_schema()::regnamespace ORDER BY conrelid::regclass::text, conname;
     SELECT indexrelid::regclass, replace(pg_get_indexdef(indexrelid), current_schema() || '.', '')
     FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
