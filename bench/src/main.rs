@@ -4,6 +4,7 @@ mod attacks;
 mod bench;
 mod cases;
 mod client;
+mod cluster;
 mod footprint;
 mod guard;
 mod instructions;
@@ -11,6 +12,7 @@ mod mixed;
 mod open_loop;
 mod plain;
 mod plot;
+mod postgres;
 mod process;
 mod report;
 mod rounds;
@@ -37,7 +39,14 @@ type Outcome<T> = Result<T, Failure>;
 const FULL: (u64, u32) = (4, 3);
 const QUICK: (u64, u32) = (1, 1);
 /// What `--only` takes beside the names of cases.
-const PARTS: [&str; 5] = ["mixed", "open", "plain", "footprint", "instructions"];
+const PARTS: [&str; 6] = [
+    "mixed",
+    "open",
+    "plain",
+    "postgres",
+    "footprint",
+    "instructions",
+];
 
 /// The flags.
 #[derive(Parser)]
@@ -82,7 +91,7 @@ struct Flags {
     #[arg(long, conflicts_with = "quick")]
     huge: bool,
     /// Cases by name or its first words, such as `create-64-1m` or `get`, and
-    /// `mixed`, `open`, `plain`, `footprint`, `instructions`; writes no report.
+    /// `mixed`, `open`, `plain`, `postgres`, `footprint`, `instructions`; writes no report.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Rounds of all cases.
@@ -183,6 +192,9 @@ fn parts(flags: &Flags, bench: &mut Bench, measured: &[rounds::Measured]) -> Out
     }
     if flags.wants("plain") {
         sections.push(plain::run(bench, measured)?);
+    }
+    if flags.wants("postgres") {
+        sections.push(postgres::run(bench)?);
     }
     if flags.wants("footprint") {
         sections.push(footprint::run(bench)?);

@@ -90,6 +90,17 @@ impl Seed {
         Ok(made)
     }
 
+    /// A book of a server of PostgreSQL, under its URL; it is filled by others, who also
+    /// write the file of `aliases`.
+    pub(crate) fn at_url(server: &Path, url: &str, aliases: &Path) -> Outcome<Self> {
+        Ok(Self {
+            book: url.into(),
+            token: create_key(server, Path::new(url))?,
+            aliases: aliases.to_owned(),
+            ids: PathBuf::new(),
+        })
+    }
+
     /// Copies the book into a directory of its own under `work` and has it on the
     /// disk and in the page cache: no later sync pays for it.
     pub(crate) fn copy(&self, work: &Path, name: &str) -> Outcome<Copy> {
