@@ -12,7 +12,7 @@ pub struct Migrate {
     #[arg(
         long,
         value_name = "PATH",
-        env = "ADDRESSBOOK_FROM",
+        env = "ADDRESSBOOK_MIGRATE_FROM",
         hide_env_values = true
     )]
     pub from: PathBuf,
@@ -20,7 +20,7 @@ pub struct Migrate {
     #[arg(
         long,
         value_name = "PATH",
-        env = "ADDRESSBOOK_TO",
+        env = "ADDRESSBOOK_MIGRATE_TO",
         hide_env_values = true
     )]
     pub to: PathBuf,

@@ -285,6 +285,8 @@ fn known_settings(command: &Command) -> BTreeMap<String, String> {
         if let (Some(name), Some(variable)) = (argument.get_long(), variable)
             && variable.starts_with(VARIABLE_BEGINS)
             && variable != CONFIG_VARIABLE
+            // A place with a password, for one run: no file is to keep it.
+            && !argument.is_hide_env_values_set()
         {
             known.insert(name.to_owned(), variable.to_owned());
         }

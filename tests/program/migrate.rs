@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::harness::{Cluster, PERMISSIONS, Reply, Server, id_of, make_key, run};
+use crate::harness::{Cluster, PERMISSIONS, Reply, Server, id_of, make_key, program, run};
 
 const BULK: usize = 100;
 
@@ -183,6 +183,12 @@ pub(super) fn check(file: &Path) {
     assert!(checked.status.success(), "{checked:?}");
 }
 
+/// The one number that a query finds in a file.
+pub(super) fn number(file: &Path, query: &str) -> i64 {
+    let file = rusqlite::Connection::open(file).unwrap();
+    file.query_row(query, [], |row| row.get(0)).unwrap()
+}
+
 /// Whoever had the old book goes on with the new one.
 fn assert_goes_on(server: &Server, old: &Old) {
     let read = |token: &str| {
@@ -236,6 +242,19 @@ fn a_book_moves_to_postgresql_and_back_and_is_the_same() {
     assert_eq!(moved(&migrate(&url, &new)), there);
     check(&new);
     assert_eq!(server.number("SELECT count(*) FROM sessions"), 0);
+    // Else the next events would be tried under ids that are taken, one after the other.
+    let behind = "SELECT last_value - (SELECT max(id) FROM audit) FROM audit_id_seq";
+    assert_eq!(server.number(behind), 0);
+    let bytes = number(&old.file, "SELECT sum(responses_bytes) FROM api_keys");
+    assert!(bytes > 1000);
+    assert_eq!(
+        server.number("SELECT sum(bytes) FROM response_counts"),
+        bytes
+    );
+    assert_eq!(
+        number(&new, "SELECT sum(responses_bytes) FROM api_keys"),
+        bytes
+    );
     assert_goes_on(&server, &old);
     assert_goes_on(&Server::start_on(&new), &old);
 }
@@ -316,4 +335,22 @@ fn a_target_that_is_not_empty_stays_as_it_is() {
         ),
         (0, 1)
     );
+}
+
+#[test]
+fn both_places_may_be_named_by_variables_and_by_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let [from, to] = ["from.db", "to.db"].map(|name| directory.path().join(name));
+    make_key(&from, &["read:Contacts"], &[]);
+    let config = directory.path().join("addressbook.toml");
+    let migrate = || {
+        let mut command = program();
+        command.arg("migrate").current_dir(directory.path());
+        command.env("ADDRESSBOOK_MIGRATE_FROM", &from);
+        command.env("ADDRESSBOOK_MIGRATE_TO", &to).output().unwrap()
+    };
+    fs::write(&config, "from = 'elsewhere.db'").unwrap();
+    assert_eq!(migrate().status.code(), Some(2));
+    fs::write(&config, "listen = 'localhost:0'").unwrap();
+    assert_eq!(moved(&migrate())["api_keys"]["rows"], 1);
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use rusqlite::Connection;
 
 use crate::harness::{Cluster, Server, make_key, program, run, signal, until};
-use crate::migrate::{Old, check, migrate, moved, refused};
+use crate::migrate::{Old, check, migrate, moved, number, refused};
 
 /// Contacts that take a while to move.
 const MANY: i64 = 150_000;
@@ -102,9 +102,7 @@ fn an_interrupted_move_to_a_file_leaves_nothing_and_may_be_done_again() {
         signal(moving.id(), name);
         assert!(!moving.wait().unwrap().success(), "{name}");
         let count = "SELECT (SELECT count(*) FROM contacts) + (SELECT count(*) FROM api_keys)";
-        let file = Connection::open(&back).unwrap();
-        let left: i64 = file.query_row(count, [], |row| row.get(0)).unwrap();
-        assert_eq!(left, 0, "{name}");
+        assert_eq!(number(&back, count), 0, "{name}");
     }
     check(&back);
     assert_eq!(moved(&migrate(&url, &back)), there);
