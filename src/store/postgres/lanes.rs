@@ -4,17 +4,18 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZero;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::connection::Link;
 use super::contacts::{self, IDS_BY_ALIASES};
+use super::creation::{Creation, Queue};
 use super::failure::{self, Failure, Kind};
 use super::keys::{self, STANDINGS};
 use super::threads::{Local, Threads};
@@ -33,8 +34,6 @@ use crate::token::KeyId;
 /// 134, four took 151 to 179.
 const LANES_MAX: usize = 4;
 const PROCESSORS_OF_LANE: usize = 2;
-/// Creates that one transaction takes.
-const BATCH_ROWS_MAX: usize = 512;
 /// How long the outcome is waited for.
 const OUTCOME_WAIT_MAX: Duration = Duration::from_secs(12);
 
@@ -51,28 +50,12 @@ const INSERT_COUNTED: &str = "WITH stored AS (
     )
     SELECT id FROM stored";
 
-/// The stages of a creation.
-const QUEUED: u8 = 0;
-const TAKEN: u8 = 1;
-const WITHDRAWN: u8 = 2;
-
 /// The ways to the lanes.
 pub(super) struct Lanes {
     lanes: RwLock<Vec<mpsc::UnboundedSender<Creation>>>,
     hasher: RandomState,
     waiting: Arc<AtomicUsize>,
     measures: Measures,
-}
-
-/// A contact that is to be created, and who waits for it.
-struct Creation {
-    grant: Grant,
-    contact: FullContact,
-    stage: Arc<AtomicU8>,
-    /// A commit may have stored it of which nobody heard.
-    may_be_stored: bool,
-    answer: oneshot::Sender<Result<FullContact, Error>>,
-    _waits: Waits,
 }
 
 impl Lanes {
@@ -111,16 +94,7 @@ impl Lanes {
     ) -> Result<FullContact, Error> {
         let waits = Waits::count(&self.waiting, &self.measures)?;
         let hash = self.hasher.hash_one(contact.contact.alias.as_str());
-        let (answer, mut outcome) = oneshot::channel();
-        let stage = Arc::new(AtomicU8::new(QUEUED));
-        let creation = Creation {
-            grant,
-            contact,
-            stage: Arc::clone(&stage),
-            may_be_stored: false,
-            answer,
-            _waits: waits,
-        };
+        let (creation, stage, mut outcome) = Creation::new(grant, contact, waits);
         let sent = {
             let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
             let number = hash.checked_rem(lanes.len() as u64);
@@ -132,7 +106,7 @@ impl Lanes {
         if let Ok(answered) = timeout(QUEUE_WAIT_MAX, &mut outcome).await {
             return answered.unwrap_or(Err(Error::Stopping));
         }
-        if advance(&stage, WITHDRAWN) {
+        if stage.withdraw() {
             return Err(Error::Busy);
         }
         match timeout(OUTCOME_WAIT_MAX, outcome).await {
@@ -148,18 +122,15 @@ impl Lanes {
     }
 }
 
-/// Moves a creation on from `QUEUED`, which exactly one of lane and waiter does.
-fn advance(stage: &AtomicU8, next: u8) -> bool {
-    stage
-        .compare_exchange(QUEUED, next, Ordering::AcqRel, Ordering::Acquire)
-        .is_ok()
-}
-
-async fn run(local: &Local, mut queue: mpsc::UnboundedReceiver<Creation>, measures: &Measures) {
+async fn run(local: &Local, coming: mpsc::UnboundedReceiver<Creation>, measures: &Measures) {
     let mut link = None;
-    let mut batch = Vec::new();
-    while queue.recv_many(&mut batch, BATCH_ROWS_MAX).await > 0 {
-        store(local, &mut link, std::mem::take(&mut batch), measures).await;
+    let mut queue = Queue::new(coming);
+    loop {
+        let batch = queue.next_batch().await;
+        if batch.is_empty() && queue.is_over() {
+            return;
+        }
+        store(local, &mut link, (batch, &mut queue), measures).await;
     }
 }
 
@@ -167,16 +138,13 @@ async fn run(local: &Local, mut queue: mpsc::UnboundedReceiver<Creation>, measur
 async fn store(
     local: &Local,
     link: &mut Option<Link>,
-    mut batch: Vec<Creation>,
+    (mut batch, queue): (Vec<Creation>, &mut Queue),
     measures: &Measures,
 ) {
     let begun = Instant::now();
-    batch.retain(|creation| advance(&creation.stage, TAKEN));
-    // Equal aliases one after the other, and rows locked in one order by everybody.
-    batch.sort_by(|one, other| one.alias().cmp(other.alias()));
     while !batch.is_empty() {
         let tried = match connected(local, link).await {
-            Ok(link) => try_once(link, &mut batch, measures).await,
+            Ok(link) => try_once(link, (&mut batch, queue), measures).await,
             Err(error) => Err(error.into()),
         };
         let error = match tried {
@@ -226,10 +194,10 @@ async fn connected<'l>(
 /// batch.
 async fn try_once(
     link: &Link,
-    batch: &mut Vec<Creation>,
+    (batch, queue): (&mut Vec<Creation>, &mut Queue),
     measures: &Measures,
 ) -> Result<(), Failure> {
-    let stored = transact(link, batch, measures).await?;
+    let stored = transact(link, (batch, queue), measures).await?;
     answer(batch, |creation| {
         stored.contains(&contacts::uuid(creation.contact.contact.id))
     });
@@ -259,7 +227,7 @@ async fn try_once(
 /// does not stand any more is answered and leaves the batch before.
 async fn transact(
     link: &Link,
-    batch: &mut Vec<Creation>,
+    (batch, queue): (&mut Vec<Creation>, &mut Queue),
     measures: &Measures,
 ) -> Result<HashSet<Uuid>, Failure> {
     let (lock, standings) = (
@@ -279,7 +247,11 @@ async fn transact(
     );
     began?;
     locked?;
+    // Their keys stand until the commit, too.
+    queue.add_to(batch, &keys);
     confirm(batch, &found?)?;
+    // Equal aliases one after the other, and rows locked in one order by everybody.
+    batch.sort_by(|one, other| one.alias().cmp(other.alias()));
     let all: Vec<&FullContact> = batch.iter().map(|creation| &creation.contact).collect();
     let rows = contacts::Rows::of(&all);
     let [ids, aliases, msisdns, metas, updated_ons] = rows.values();
@@ -347,20 +319,5 @@ fn answer(batch: &mut Vec<Creation>, is_stored: impl Fn(&Creation) -> bool) {
             true => creation.tell_stored(),
             false => batch.push(creation),
         }
-    }
-}
-
-impl Creation {
-    fn alias(&self) -> &str {
-        self.contact.contact.alias.as_str()
-    }
-
-    fn tell(self, answer: Result<FullContact, Error>) {
-        // Nobody may be waiting any more; what is stored stands all the same.
-        let _ = self.answer.send(answer);
-    }
-
-    fn tell_stored(self) {
-        let _ = self.answer.send(Ok(self.contact));
     }
 }

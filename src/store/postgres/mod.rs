@@ -10,6 +10,7 @@ mod bulk_delete;
 mod conditions;
 mod connection;
 mod contacts;
+mod creation;
 mod credentials;
 mod database;
 mod export;
