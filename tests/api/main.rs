@@ -22,6 +22,7 @@ mod connections;
 mod console;
 mod cors;
 mod create;
+mod create_together;
 mod cursor;
 mod delete;
 mod docs_pages;
