@@ -52,7 +52,7 @@ impl Cluster {
         cluster.run("initdb", &options)?;
         let settings = Path::new(&data).join("postgresql.conf");
         let mut settings = OpenOptions::new().append(true).open(settings)?;
-        write!(settings, "{SETTINGS}port = {port}\n")?;
+        writeln!(settings, "{SETTINGS}port = {port}")?;
         let log = cluster.path("log");
         cluster.run("pg_ctl", &["-D", &data, "-l", &log, "-w", "start"])?;
         Ok(Some(cluster))

@@ -5,7 +5,7 @@
 //! - One engine serves one address book. [`Store`] is what a server asks of it,
 //!   [`Operator`] what the command line asks.
 //! - An answer to a write is given after its commit has reached the disk.
-//! - Every write acts under a [`Grant`], whose key, and session where one stands in for it,
+//! - Every write acts under a [`Grant`](crate::key::Grant), whose key, and session where one stands in for it,
 //!   are read again inside the transaction: what a key was not allowed to do at that moment is not stored.
 //! - An error that says "nothing was stored" is true after a crash, too;
 //!   [`Error::OutcomeUnknown`] is the one that does not know.
