@@ -71,6 +71,7 @@ mod sessions;
 mod shape;
 mod shared;
 mod shared_keys;
+mod shared_members;
 mod shared_totals;
 mod status;
 mod strangers;

@@ -31,11 +31,9 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(
     hashtextextended('addressbook groups ' || current_schema(), 0))";
 const INSERT: &str = "INSERT INTO groups (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
 const FIND: &str = select_group!("FROM groups WHERE id = $1 AND deleted_on IS NULL");
-/// Nobody deletes it meanwhile.
-const SHARE: &str = "SELECT 1 FROM groups WHERE id = $1 AND deleted_on IS NULL FOR SHARE";
-/// The same by the lock of whoever deletes one: on Citus, those who share a row of a
-/// reference table would wait for each other.
-const SHARE_ALL: &str = "SELECT pg_advisory_xact_lock_shared(
+/// Nobody deletes or renames one meanwhile. Not a lock of the row, which newcomers would
+/// share for ever while somebody waits to change it; this one has a fair queue.
+const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(
     hashtextextended('addressbook groups ' || current_schema(), 0))";
 const LIST: &str =
     select_group!("FROM groups WHERE deleted_on IS NULL ORDER BY id LIMIT $1 OFFSET $2");
@@ -104,17 +102,9 @@ pub(super) async fn find(link: &Link, id: GroupId) -> Result<Option<Group>, Fail
 
 /// Finds out that a group is there, and has it stay until the end of the transaction.
 pub(super) async fn find_shared(transaction: &Transaction<'_>, id: GroupId) -> Result<(), Failure> {
-    let is_there = match transaction.is_sharded {
-        true => {
-            transaction.query(SHARE_ALL, &[]).await?;
-            find(transaction, id).await?.is_some()
-        }
-        false => transaction.query_opt(SHARE, &[&uuid(id)]).await?.is_some(),
-    };
-    match is_there {
-        true => Ok(()),
-        false => Err(Error::GroupNotFound.into()),
-    }
+    transaction.query(SHARE, &[]).await?;
+    let found = find(transaction, id).await?;
+    found.map(drop).ok_or(Error::GroupNotFound.into())
 }
 
 async fn insert(transaction: &Transaction<'_>, name: GroupName) -> Result<Group, Failure> {

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::connection::Values;
-use super::contacts::{IDS_BY_ALIASES, uuid};
+use super::contacts::uuid;
 use super::failure::Failure;
 use super::list::list;
 use super::transaction::Transaction;
-use super::{Engine, groups};
+use super::{Engine, groups, locks};
 use crate::contact::{Alias, ContactId, ContactView};
 use crate::error::Error;
 use crate::group::{GroupId, GroupName, Membership};
@@ -17,6 +17,10 @@ use crate::key::Grant;
 use crate::membership::{MemberChange, MemberOutcome};
 use crate::selection::{Listed, Selection};
 
+/// Contacts that stay under their aliases until the end of the transaction, in one order
+/// by everybody.
+const HOLD: &str = "SELECT alias, id FROM contacts WHERE alias = ANY($1)
+    ORDER BY alias FOR KEY SHARE";
 const ADD: &str = "INSERT INTO memberships (group_id, alias, contact_id)
     SELECT $1, alias, contact_id FROM unnest($2::text[], $3::uuid[]) AS new (alias, contact_id)
     ON CONFLICT (alias, group_id) DO NOTHING RETURNING alias";
@@ -73,7 +77,7 @@ async fn change(
         .map(|change| alias_of(change).as_str())
         .collect();
     let mut contacts: HashMap<String, Uuid> = HashMap::new();
-    for row in transaction.query(IDS_BY_ALIASES, &[&aliases]).await? {
+    for row in locks::lock_aliases(transaction, HOLD, &aliases).await? {
         contacts.insert(row.try_get(0)?, row.try_get(1)?);
     }
     let mut outcomes = Vec::with_capacity(changes.len());
