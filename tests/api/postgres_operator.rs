@@ -61,3 +61,44 @@ fn backups_by_itself_are_refused_before_anything_is_made() {
     let listed = run(&["key", "list", "--database", url]);
     assert_eq!(listed.status.code(), Some(1), "no book was made");
 }
+
+#[test]
+fn a_book_is_the_schema_that_the_search_path_names_first_and_no_other() {
+    if !stands_on_postgres() {
+        return;
+    }
+    let first = Server::start();
+    let url = first.database.to_str().unwrap();
+    let (place, schema) = url.rsplit_once("%3D").unwrap();
+    // Its own comes before that of the first, and is made; a name is read as PostgreSQL
+    // reads it.
+    let own = schema.to_uppercase();
+    for (path, name) in [
+        (format!("{schema}_a,{schema}"), format!("{schema}_a")),
+        (format!("%22{own}%22,{schema}"), own.clone()),
+        (format!("{own}_B"), format!("{schema}_b")),
+        (format!("%22{schema},%22%22%22"), format!("{schema},\"")),
+    ] {
+        let url = format!("{place}%3D{path}");
+        let created = ["key", "create", "--name", "its own", "--role", "reader"];
+        let created = run(&[&created[..], &["--database", &url]].concat());
+        let told = String::from_utf8_lossy(&created.stderr);
+        assert!(created.status.success(), "{path}: {told}");
+        let is_there = format!("SELECT count(*) FROM pg_tables WHERE schemaname = '{name}'");
+        assert!(first.number(&is_there) > 0, "{path}");
+    }
+    assert_eq!(first.number("SELECT count(*) FROM api_keys"), 0);
+    let url = format!("{place}%3Dpg_temp");
+    let refused = run(&[
+        "key",
+        "create",
+        "--name",
+        "a",
+        "--role",
+        "reader",
+        "--database",
+        &url,
+    ]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stdout.is_empty());
+}

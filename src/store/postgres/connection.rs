@@ -7,6 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Statement};
 
 use super::location::Location;
+use super::place;
 use super::transaction::SLOTS;
 use crate::store::ids::IDS;
 
@@ -14,9 +15,14 @@ use crate::store::ids::IDS;
 pub(super) type Values<'v> = [&'v (dyn ToSql + Sync)];
 
 /// Settings of every connection. A transaction that is forgotten keeps no lock for long.
+/// Whoever waited for a lock sees what was committed meanwhile.
 const SETTINGS: &str = "SET client_min_messages = warning; SET statement_timeout = '30s';
     SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '30s';
-    SET standard_conforming_strings = on; SET jit = off";
+    SET standard_conforming_strings = on; SET jit = off;
+    SET default_transaction_isolation = 'read committed'";
+/// Statements that one connection has prepared: lists may be asked for in many ways. Of
+/// more, all are forgotten, and those that are in use prepared again.
+const PREPARED_MAX: usize = 256;
 
 /// A connection and its prepared statements. What several tasks ask of one at once is
 /// sent at once, and answered in order.
@@ -42,6 +48,9 @@ impl Link {
             client
         };
         client.batch_execute(SETTINGS).await?;
+        if let Some(schema) = &location.schema {
+            client.batch_execute(&alone(schema)).await?;
+        }
         let [.., last] = IDS.next().into_bytes();
         Ok(Self {
             client,
@@ -49,6 +58,11 @@ impl Link {
             slot: i16::from(last) % SLOTS,
             is_sharded: location.is_sharded,
         })
+    }
+
+    /// Has all tables be found in one schema alone from now on.
+    pub(super) async fn stay_in(&self, schema: &str) -> Result<(), tokio_postgres::Error> {
+        self.batch(&alone(schema)).await
     }
 
     /// Whether it is of no use any more.
@@ -63,7 +77,11 @@ impl Link {
             return Ok(known);
         }
         let statement = self.client.prepare(text).await?;
-        self.lock().insert(text.to_owned(), statement.clone());
+        let mut statements = self.lock();
+        if statements.len() >= PREPARED_MAX {
+            statements.clear();
+        }
+        statements.insert(text.to_owned(), statement.clone());
         Ok(statement)
     }
 
@@ -116,4 +134,8 @@ impl Link {
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
+}
+
+fn alone(schema: &str) -> String {
+    format!("SET search_path TO {}", place::quoted(schema))
 }

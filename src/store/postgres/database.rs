@@ -13,6 +13,7 @@ use super::failure::{self, Failure, Kind};
 use super::location::Location;
 use super::locks;
 use super::migrations::{self, told};
+use super::place;
 use super::transaction::{Counter, Transaction};
 use super::writer::{Keys, begin};
 use crate::error::Error;
@@ -37,34 +38,54 @@ impl Database {
     pub(crate) fn open_or_create(url: &Path) -> Result<Self, OpenError> {
         let location = Location::parse(url)?;
         let mut database = Self::connect(&location)?;
-        database.wait(migrations::run(&database.link, &location))?;
-        let is_sharded = database.wait(locks::are_sharded(&database.link));
-        let is_sharded = is_sharded.map_err(|error| location.storage_error(told(&error)))?;
-        database.location.is_sharded = is_sharded;
-        database.link.is_sharded = is_sharded;
+        database.bring_up_to_date()?;
         Ok(database)
     }
 
     /// The same for a book that is there.
     pub(crate) fn open_existing(url: &Path) -> Result<Option<Self>, OpenError> {
         let location = Location::parse(url)?;
-        let database = Self::connect(&location)?;
+        let mut database = Self::connect(&location)?;
         let version = database.wait(migrations::version(&database.link, &location))?;
         if version.is_none() {
             return Ok(None);
         }
-        database.wait(migrations::run(&database.link, &location))?;
+        database.bring_up_to_date()?;
         Ok(Some(database))
+    }
+
+    fn bring_up_to_date(&mut self) -> Result<(), OpenError> {
+        self.wait(migrations::run(&self.link, &self.location))?;
+        let is_sharded = self.wait(locks::are_sharded(&self.link));
+        let is_sharded = is_sharded.map_err(|error| self.location.storage_error(told(&error)))?;
+        self.location.is_sharded = is_sharded;
+        self.link.is_sharded = is_sharded;
+        Ok(())
     }
 
     /// Opens the book of a server that has it open.
     pub(super) fn connect(location: &Location) -> Result<Self, OpenError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| location.storage_error(error))?;
-        let opened = runtime.block_on(Link::open(location));
+        let mut location = location.clone();
+        let opened = runtime.block_on(async {
+            let link = Link::open(&location).await?;
+            if location.schema.is_none() {
+                location.schema = place::named_first(&link).await?;
+                if let Some(schema) = &location.schema {
+                    link.stay_in(schema).await?;
+                }
+            }
+            Ok(link)
+        });
+        let failed = |error: tokio_postgres::Error| location.storage_error(told(&error));
+        let link = opened.map_err(failed)?;
+        if location.schema.is_none() {
+            return Err(location.storage_error("search_path names no schema for the book"));
+        }
         Ok(Self {
-            location: location.clone(),
-            link: opened.map_err(|error| location.storage_error(told(&error)))?,
+            location,
+            link,
             runtime: Some(runtime),
         })
     }

@@ -24,6 +24,8 @@ pub(super) struct Location {
     pub(super) config: Config,
     /// None where TLS is not wanted.
     pub(super) tls: Option<MakeRustlsConnect>,
+    /// The schema of the book; found out once, when it is opened.
+    pub(super) schema: Option<String>,
     /// Whether its contacts are spread over shards; found out once, when it is opened.
     pub(super) is_sharded: bool,
     /// The URL without the password.
@@ -32,8 +34,12 @@ pub(super) struct Location {
 
 /// Whether this names a book on PostgreSQL, and no file.
 pub fn is_url(path: &Path) -> bool {
+    let begins = |text: &str, scheme: &str| {
+        let begin = text.get(..scheme.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
+    };
     path.to_str()
-        .is_some_and(|text| SCHEMES.iter().any(|scheme| text.starts_with(scheme)))
+        .is_some_and(|text| SCHEMES.iter().any(|scheme| begins(text, scheme)))
 }
 
 impl Location {
@@ -49,7 +55,9 @@ impl Location {
             path: shown.clone(),
             reason,
         };
-        let (text, roots) = trust::take_parameters(text).map_err(refused)?;
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let text = format!("{}://{rest}", scheme.to_ascii_lowercase());
+        let (text, roots) = trust::take_parameters(&text).map_err(refused)?;
         let parsed: Result<Config, _> = text.parse();
         let mut config = parsed.map_err(|error| refused(told(&error)))?;
         let tls = match config.get_ssl_mode() {
@@ -68,6 +76,7 @@ impl Location {
         Ok(Self {
             config,
             tls,
+            schema: None,
             is_sharded: false,
             shown,
         })
@@ -85,35 +94,56 @@ impl Location {
     }
 }
 
-/// A URL without what stands between its user's name and the `@`, and without a
-/// password among its parameters; whatever else it is.
+/// Parameters that are shown; what else there is may be a password in another spelling.
+const SHOWN: [&str; 9] = [
+    "application_name",
+    "connect_timeout",
+    "host",
+    "options",
+    "port",
+    "sslmode",
+    "sslrootcert",
+    "target_session_attrs",
+    "user",
+];
+
+/// A URL without anything that may be a password or a part of one; whatever else it is.
 pub fn without_secrets(url: &str) -> PathBuf {
-    if !is_url(Path::new(url)) {
+    let Some((scheme, rest)) = url.split_once("://").filter(|_| is_url(Path::new(url))) else {
         return PathBuf::from(url);
+    };
+    let nothing = || PathBuf::from(format!("{scheme}://…"));
+    let (user, rest) = match rest.rsplit_once('@') {
+        // Who can say what of that is the password.
+        Some((user, _)) if user.contains(['/', '?']) => return nothing(),
+        Some((user, rest)) => (user.split(':').next(), rest),
+        None => (None, rest),
+    };
+    let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let hosts = place.split('/').next().unwrap_or_default();
+    if !hosts.split(',').all(has_a_port_or_none) {
+        return nothing();
     }
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let (place, parameters) = match rest.split_once('?') {
-        Some((place, parameters)) => (place, Some(parameters)),
-        None => (rest, None),
-    };
-    let place = match place.rsplit_once('@') {
-        Some((user, hosts)) => {
-            let user = user.split(':').next().unwrap_or_default();
-            format!("{user}@{hosts}")
-        }
-        None => place.to_owned(),
-    };
-    let mut shown = format!("{scheme}://{place}");
+    let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+    let mut shown = format!("{scheme}://{user}{place}");
     let kept: Vec<&str> = parameters
-        .unwrap_or_default()
         .split('&')
-        .filter(|one| !one.is_empty() && !one.starts_with("password"))
+        .filter(|one| SHOWN.contains(&one.split('=').next().unwrap_or_default()))
         .collect();
     if !kept.is_empty() {
         shown.push('?');
         shown.push_str(&kept.join("&"));
     }
     PathBuf::from(shown)
+}
+
+/// Whether what stands behind the colon of a host is a port, and not a password where
+/// somebody forgot the `@`.
+fn has_a_port_or_none(host: &str) -> bool {
+    // An address of IPv6 is in brackets.
+    let behind = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
+    let port = behind.split_once(':').map_or("", |(_, port)| port);
+    port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -132,6 +162,13 @@ mod tests {
                 "postgresql://h/b?password=x&user=u",
                 "postgresql://h/b?user=u",
             ),
+            ("postgres://h/b?passw%6frd=x", "postgres://h/b"),
+            ("postgres://u:my?secret@h/b", "postgres://…"),
+            ("postgres://u:my/secret@h/b", "postgres://…"),
+            ("postgres://h/b?password=se@cret", "postgres://…"),
+            ("postgres://u:secret/b", "postgres://…"),
+            ("Postgres://u:secret@h/b", "Postgres://u@h/b"),
+            ("postgres://[::1]:5432,h:1/b", "postgres://[::1]:5432,h:1/b"),
             ("/data/book.db", "/data/book.db"),
         ] {
             assert_eq!(without_secrets(url), Path::new(shown));
@@ -141,6 +178,7 @@ mod tests {
     #[test]
     fn a_path_is_no_url() {
         assert!(is_url(Path::new("postgres://h1,h2/book")));
+        assert!(is_url(Path::new("POSTGRES://h/book")));
         assert!(!is_url(Path::new("/data/postgres/book.db")));
     }
 }

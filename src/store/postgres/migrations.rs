@@ -3,8 +3,8 @@
 
 use super::connection::Link;
 use super::location::Location;
-use super::locks;
 use super::trust;
+use super::{locks, place};
 use crate::store::OpenError;
 
 /// Today's schema, all of it.
@@ -21,7 +21,7 @@ const STEPS: [&str; (SCHEMA_VERSION - FIRST_VERSION) as usize] = [];
 
 /// Until the commit, so that only one server migrates.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('addressbook schema', 0))";
-const PLACE: &str = "SELECT current_schema(), current_setting('search_path')";
+const PLACE: &str = "SELECT current_schema()";
 const IS_MADE: &str = "SELECT to_regclass('book') IS NOT NULL, to_regclass('contacts') IS NOT NULL";
 const VERSION: &str = "SELECT schema_version FROM book WHERE id = 1";
 const SET_VERSION: &str = "UPDATE book SET schema_version = $1 WHERE id = 1";
@@ -57,7 +57,7 @@ pub(super) async fn run(link: &Link, location: &Location) -> Result<(), OpenErro
 async fn migrate(link: &Link, location: &Location) -> Result<(), OpenError> {
     let failed = |error: tokio_postgres::Error| location.storage_error(told(&error));
     link.query_one(LOCK, &[]).await.map_err(failed)?;
-    make_place(link).await.map_err(failed)?;
+    make_place(link, location).await.map_err(failed)?;
     let Some(found) = version(link, location).await? else {
         let is_sharded = make(link).await.map_err(failed)?;
         log::info!(schema = SCHEMA_VERSION, is_sharded; "made a new address book");
@@ -111,21 +111,16 @@ pub(super) async fn version(link: &Link, location: &Location) -> Result<Option<i
     found.try_get(0).map(Some).map_err(failed)
 }
 
-/// Makes the schema that the search path names first, where there is none of those
-/// that it names.
-async fn make_place(link: &Link) -> Result<(), tokio_postgres::Error> {
-    let place = link.query_one(PLACE, &[]).await?;
-    let (current, path): (Option<String>, String) = (place.try_get(0)?, place.try_get(1)?);
-    if current.is_some() {
-        return Ok(());
+/// Makes the schema of the book, where it is not there.
+async fn make_place(link: &Link, location: &Location) -> Result<(), tokio_postgres::Error> {
+    let current: Option<String> = link.query_one(PLACE, &[]).await?.try_get(0)?;
+    match (current, &location.schema) {
+        (None, Some(schema)) => {
+            let made = format!("CREATE SCHEMA IF NOT EXISTS {}", place::quoted(schema));
+            link.batch(&made).await
+        }
+        _ => Ok(()),
     }
-    let mut named = path.split(',').map(|name| name.trim().trim_matches('"'));
-    let Some(first) = named.find(|name| !name.is_empty() && *name != "$user") else {
-        return Ok(());
-    };
-    let quoted = first.replace('"', "\"\"");
-    let made = format!("CREATE SCHEMA IF NOT EXISTS \"{quoted}\"");
-    link.batch(&made).await
 }
 
 /// What PostgreSQL says, in full: its own text is behind the error's.

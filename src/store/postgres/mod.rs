@@ -29,6 +29,7 @@ mod memberships;
 mod migrations;
 mod moving;
 mod optouts;
+mod place;
 mod readers;
 mod readiness;
 mod resolve;
