@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::Engine;
-use super::connection::Values;
+use super::connection::{Values, uuid};
 use super::contacts::{self, BY_ALIASES, IDS_BY_ALIASES, Rows, new_contact};
 use super::failure::Failure;
 use super::idempotency::{self, Rendering};
@@ -251,7 +251,7 @@ async fn write(
     let stored: std::collections::HashSet<Uuid> = stored.into_iter().collect();
     let taken = new
         .iter()
-        .filter(|full| !stored.contains(&contacts::uuid(full.contact.id)));
+        .filter(|full| !stored.contains(&uuid(full.contact.id)));
     Ok(taken
         .map(|full| full.contact.alias.as_str().to_owned())
         .collect())

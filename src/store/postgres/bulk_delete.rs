@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 
 use uuid::Uuid;
 
-use super::connection::Link;
-use super::contacts::uuid;
+use super::connection::{Link, uuid};
 use super::failure::Failure;
 use super::idempotency::{self, Rendering};
 use super::list::{self, each_match};

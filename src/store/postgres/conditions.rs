@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::to_string as to_json;
 use tokio_postgres::types::ToSql;
 
-use super::contacts::uuid;
+use super::connection::uuid;
 use super::groups;
 use crate::contact::Msisdn;
 use crate::group::GroupId;

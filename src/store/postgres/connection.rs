@@ -5,14 +5,17 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Statement};
+use uuid::Uuid;
 
 use super::location::Location;
-use super::place;
-use super::transaction::SLOTS;
+use crate::contact::ContactId;
 use crate::store::ids::IDS;
 
 /// What a statement is given.
 pub(super) type Values<'v> = [&'v (dyn ToSql + Sync)];
+
+/// Rows over which each counter is spread.
+const SLOTS: i16 = 16;
 
 /// Settings of every connection. A transaction that is forgotten keeps no lock for long.
 /// Whoever waited for a lock sees what was committed meanwhile.
@@ -136,6 +139,26 @@ impl Link {
     }
 }
 
+/// The id of a contact as PostgreSQL has it.
+pub(super) fn uuid(id: ContactId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
 fn alone(schema: &str) -> String {
-    format!("SET search_path TO {}", place::quoted(schema))
+    format!("SET search_path TO {}", quoted(schema))
+}
+
+/// A name as a statement takes it, whatever is in it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_quote_in_a_name_ends_nothing() {
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+    }
 }

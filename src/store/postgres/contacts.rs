@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::connection::{Link, Values};
+use super::connection::{Link, Values, uuid};
 use super::failure::Failure;
 use super::idempotency::{self, Rendering};
 use super::transaction::{Counter, Transaction, unsigned};
@@ -358,10 +358,6 @@ async fn rename(
     memberships::move_all(transaction, from, to, new.contact.id).await?;
     transaction.execute(DELETE, &[&from]).await?;
     Ok(())
-}
-
-pub(super) fn uuid(id: ContactId) -> Uuid {
-    Uuid::from_bytes(*id.as_bytes())
 }
 
 /// Reads a row of [`select_full`].

@@ -9,6 +9,7 @@ use tokio::task::spawn_local;
 
 use super::keys;
 use super::readers::Readers;
+use super::{Engine, Snapshot};
 use crate::error::Error;
 use crate::key::Credential;
 use crate::token::KeyId;
@@ -23,8 +24,20 @@ thread_local! {
     static WAITING: RefCell<Waiting> = RefCell::default();
 }
 
+impl Snapshot {
+    pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
+        read(&self.readers, id).await
+    }
+}
+
+impl Engine {
+    pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
+        read(&self.readers, id).await
+    }
+}
+
 /// What decides over a request of the key `id`, as it is after this was asked.
-pub(super) async fn read(readers: &Readers, id: KeyId) -> Read {
+async fn read(readers: &Readers, id: KeyId) -> Read {
     let place = (readers.number(), id);
     let (answer, outcome) = oneshot::channel();
     let is_first = WAITING.with_borrow_mut(|waiting| {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 use super::connection::Link;
-use super::failure::{self, Failure, Kind};
+use super::failure::{self, Failure, Kind, told};
 use super::location::Location;
 use super::locks;
-use super::migrations::{self, told};
+use super::migrations;
 use super::place;
 use super::transaction::{Counter, Transaction};
 use super::writer::{Keys, begin};

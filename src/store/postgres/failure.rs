@@ -3,10 +3,15 @@
 
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
+use super::trust;
 use crate::error::Error;
+
+/// Before one more try of what found no database.
+pub(super) const LOST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a piece of work inside a transaction did not succeed.
 #[derive(Debug)]
@@ -109,5 +114,13 @@ pub(super) fn log(error: &tokio_postgres::Error, event: &str) {
             log::error!(sqlstate = code, constraint; "{event}");
         }
         None => log::error!(error:% = error; "{event}"),
+    }
+}
+
+/// What PostgreSQL says, in full: its own text is behind the error's.
+pub(super) fn told(error: &tokio_postgres::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}{}", trust::advice(source)),
+        None => error.to_string(),
     }
 }

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use super::connection::Link;
 use super::failure::Failure;
 use super::transaction::{Counter, page, unsigned};
-use super::{Database, Engine, Snapshot, credentials};
+use super::{Database, Engine, Snapshot};
 use crate::address::AddressRanges;
 use crate::error::Error;
 use crate::key::{ApiKey, Credential, Grant, KeyName, KeyTerms, Standing};
@@ -31,10 +31,6 @@ const LIST: &str = "SELECT id, name, permissions, expires_on, allowed_ips, rate_
 const NONE_EXISTS: &str = "SELECT NOT EXISTS (SELECT 1 FROM api_keys)";
 
 impl Snapshot {
-    pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
-        credentials::read(&self.readers, id).await
-    }
-
     pub(crate) async fn own_key(&self, grant: Grant) -> Result<ApiKey, Error> {
         let found = self
             .readers
@@ -49,10 +45,6 @@ impl Snapshot {
 }
 
 impl Engine {
-    pub(crate) async fn credential(&self, id: KeyId) -> Result<Option<Credential>, Error> {
-        credentials::read(&self.readers, id).await
-    }
-
     pub(crate) async fn confirm(&self, grant: Grant) -> Result<(), Error> {
         if let Some(session) = grant.session() {
             let found = self.session(session).await?.ok_or(Error::SessionEnded)?;

@@ -13,14 +13,14 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::connection::Link;
+use super::connection::{Link, uuid};
 use super::contacts::{self, IDS_BY_ALIASES};
 use super::creation::{Creation, Queue};
-use super::failure::{self, Failure, Kind};
+use super::failure::{self, Failure, Kind, LOST_PAUSE};
 use super::keys::{self, STANDINGS};
 use super::threads::{Local, Threads};
 use super::transaction::Counter;
-use super::writer::{LOST_PAUSE, QUEUE_WAIT_MAX, SHARE_KEYS, TRYING_TIME_MAX, Waits};
+use super::writer::{QUEUE_WAIT_MAX, SHARE_KEYS, TRYING_TIME_MAX, Waits};
 use crate::contact::{ContactId, FullContact};
 use crate::error::Error;
 use crate::key::{Grant, Standing};
@@ -199,7 +199,7 @@ async fn try_once(
 ) -> Result<(), Failure> {
     let stored = transact(link, (batch, queue), measures).await?;
     answer(batch, |creation| {
-        stored.contains(&contacts::uuid(creation.contact.contact.id))
+        stored.contains(&uuid(creation.contact.contact.id))
     });
     if batch.is_empty() {
         return Ok(());

@@ -7,7 +7,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::migrations::told;
+use super::failure::told;
 use super::trust;
 use crate::store::OpenError;
 

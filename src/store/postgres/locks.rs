@@ -3,8 +3,7 @@
 
 use tokio_postgres::Row;
 
-use super::connection::{Link, Values};
-use super::contacts::uuid;
+use super::connection::{Link, Values, uuid};
 use crate::contact::ContactKey;
 
 /// A row that is about to change: nobody else changes it, and who only names it goes on.

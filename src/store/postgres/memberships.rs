@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::connection::Values;
-use super::contacts::uuid;
+use super::connection::{Values, uuid};
 use super::failure::Failure;
 use super::list::list;
 use super::transaction::Transaction;

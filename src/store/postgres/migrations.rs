@@ -1,10 +1,10 @@
 //! Makes a book where there is none, and brings an older one to today's schema. Two
 //! servers may do it at once: the second waits, and finds it done.
 
-use super::connection::Link;
+use super::connection::{Link, quoted};
+use super::failure::told;
 use super::location::Location;
-use super::trust;
-use super::{locks, place};
+use super::locks;
 use crate::store::OpenError;
 
 /// Today's schema, all of it.
@@ -116,19 +116,10 @@ async fn make_place(link: &Link, location: &Location) -> Result<(), tokio_postgr
     let current: Option<String> = link.query_one(PLACE, &[]).await?.try_get(0)?;
     match (current, &location.schema) {
         (None, Some(schema)) => {
-            let made = format!("CREATE SCHEMA IF NOT EXISTS {}", place::quoted(schema));
+            let made = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
             link.batch(&made).await
         }
         _ => Ok(()),
-    }
-}
-
-/// What PostgreSQL says, in full: its own text is behind the error's.
-pub(super) fn told(error: &tokio_postgres::Error) -> String {
-    use std::error::Error as _;
-    match error.source() {
-        Some(source) => format!("{error}: {source}{}", trust::advice(source)),
-        None => error.to_string(),
     }
 }
 

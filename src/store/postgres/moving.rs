@@ -12,9 +12,9 @@ use tokio_postgres::error::DbError;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::Database;
-use super::failure::{self, Kind as Failed};
+use super::failure::{self, Kind as Failed, told};
 use super::location::Location;
-use super::migrations::{SCHEMA_VERSION, told, version};
+use super::migrations::{SCHEMA_VERSION, version};
 use super::transaction::unsigned;
 use crate::store::OpenError;
 use crate::store::moving::{EachRow, Kind, MoveError, Source, Table, Target, Value};

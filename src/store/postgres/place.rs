@@ -26,11 +26,6 @@ pub(super) async fn named_first(link: &Link) -> Result<Option<String>, tokio_pos
     Ok(None)
 }
 
-/// A name as a statement takes it, whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// The names of a list, as PostgreSQL reads it: what is in quotes as it stands, a doubled
 /// quote for one, everything else in small letters.
 fn names(list: &str) -> Vec<String> {
@@ -53,7 +48,7 @@ fn names(list: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{names, quoted};
+    use super::names;
 
     #[test]
     fn a_search_path_is_read_as_postgresql_reads_it() {
@@ -67,10 +62,5 @@ mod tests {
         ] {
             assert_eq!(names(list), wanted, "{list}");
         }
-    }
-
-    #[test]
-    fn a_quote_in_a_name_ends_nothing() {
-        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
     }
 }

@@ -12,10 +12,9 @@ use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::connection::Link;
-use super::failure::{self, Failure, Kind};
+use super::failure::{self, Failure, Kind, LOST_PAUSE};
 use super::location::Location;
 use super::threads::{Lent, Threads};
-use super::writer::LOST_PAUSE;
 use crate::error::Error;
 use crate::permits::SharedPermits;
 use crate::token::KeyId;

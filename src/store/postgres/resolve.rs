@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use super::connection::{Link, Values};
+use super::connection::{Link, Values, uuid};
 use super::failure::Failure;
 use super::{Engine, contacts, groups};
 use crate::contact::FullContact;
@@ -120,7 +120,7 @@ impl<C> Resolving<'_, C> {
             let opted_out = self.opted_out(rows.iter()).await?;
             for row in &rows {
                 let full = contacts::full_contact(row)?;
-                last = contacts::uuid(full.contact.id);
+                last = uuid(full.contact.id);
                 let alias = full.contact.alias.clone();
                 self.decide(alias.as_str(), Some(full), &opted_out)?;
             }

@@ -13,9 +13,6 @@ use super::failure::Failure;
 use crate::group::GroupId;
 use crate::token::KeyId;
 
-/// Rows over which each counter is spread.
-pub(super) const SLOTS: i16 = 16;
-
 const COUNT: &str = "UPDATE counters SET value = value + added.rows
     FROM unnest($1::text[], $2::bigint[]) AS added (name, rows)
     WHERE counters.name = added.name AND counters.slot = $3";

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use super::connection::Link;
-use super::failure::{self, Failure, Kind};
+use super::failure::{self, Failure, Kind, LOST_PAUSE};
 use super::threads::{Lent, Local, Threads};
 use super::transaction::Transaction;
 use super::{keys, sessions};
@@ -27,9 +27,8 @@ const MANY_ROWS: usize = 100;
 pub(super) const TRYING_TIME_MAX: Duration = Duration::from_secs(8);
 /// How long the outcome is waited for.
 const OUTCOME_WAIT_MAX: Duration = Duration::from_secs(12);
-/// Between two tries: one that met another transaction, one that found no database.
+/// Between two tries of one that met another transaction.
 const MET_PAUSE: Duration = Duration::from_millis(5);
-pub(super) const LOST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Every write shares this lock and every change of a key has it alone, so that a
 /// key that was revoked writes nothing any more once that is answered. A lock of the row
