@@ -69,7 +69,7 @@ async fn store_and_answer(
         return Ok(results.with(outcomes).answer(order));
     };
     let render = move |outcomes: Result<Vec<ItemOutcome>, Error>| {
-        stored_response(outcomes.map(|outcomes| results.with(outcomes).answer(order)))
+        stored_response(outcomes.map(|outcomes| results.clone().with(outcomes).answer(order)))
     };
     let answer = store.store_contacts_once(grant, once, tried, contacts, render);
     Ok(replay(answer.await?))
@@ -146,8 +146,10 @@ fn valid(contacts: Vec<SentContact>) -> Vec<NewContact> {
 }
 
 /// What came of each contact, in the order of the request.
+#[derive(Clone)]
 struct Results(Vec<ItemResult>);
 
+#[derive(Clone)]
 struct ItemResult {
     alias: Option<Alias>,
     outcome: ItemOutcome,

@@ -99,7 +99,7 @@ impl Store {
         grant: Grant,
         once: Once,
         keys: Vec<ContactKey>,
-        render: impl FnOnce(Result<Vec<DeleteOutcome>, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<Vec<DeleteOutcome>, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         match self {
             Self::Sqlite(engine) => engine.delete_contacts_once(grant, once, keys, render).await,
@@ -138,7 +138,7 @@ impl Store {
         grant: Grant,
         once: Once,
         matching: Matching,
-        render: impl FnOnce(Result<u64, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<u64, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         match self {
             Self::Sqlite(engine) => {

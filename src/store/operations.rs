@@ -183,7 +183,7 @@ operations! { Store:
         grant: Grant,
         once: Once,
         contact: NewContact,
-        render: impl FnOnce(Result<FullContact, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<FullContact, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error>;
 
     /// Changes a contact; where nothing would change, nothing is written.
@@ -220,7 +220,7 @@ operations! { Store:
         once: Once,
         contact: NewContact,
         condition: Condition,
-        render: impl FnOnce(Result<(FullContact, Outcome), Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<(FullContact, Outcome), Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error>;
 
     /// Deletes the one contact that `key` names.
@@ -244,7 +244,7 @@ operations! { Store:
         once: Once,
         order: BulkOrder,
         contacts: Vec<NewContact>,
-        render: impl FnOnce(Result<Vec<ItemOutcome>, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<Vec<ItemOutcome>, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error>;
 
     /// Opts a number out; opting out again answers the first record.

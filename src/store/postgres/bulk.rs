@@ -49,10 +49,10 @@ impl Engine {
         once: Once,
         order: BulkOrder,
         contacts: Vec<NewContact>,
-        render: impl FnOnce(Result<Vec<ItemOutcome>, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<Vec<ItemOutcome>, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         let rows = contacts.len();
-        let render = Rendering::of(render);
+        let render: Rendering<_> = Box::new(render);
         let stored = self
             .writer
             .submit_once(grant, rows, async move |transaction| {

@@ -49,10 +49,10 @@ impl Engine {
         grant: Grant,
         once: Once,
         keys: Vec<ContactKey>,
-        render: impl FnOnce(Result<Vec<DeleteOutcome>, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<Vec<DeleteOutcome>, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         let rows = keys.len();
-        let render = Rendering::of(render);
+        let render: Rendering<_> = Box::new(render);
         let deleted = self
             .writer
             .submit_once(grant, rows, async move |transaction| {
@@ -87,11 +87,11 @@ impl Engine {
         grant: Grant,
         once: Once,
         matching: Matching,
-        render: impl FnOnce(Result<u64, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<u64, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         let order = self.order(grant, matching).await?;
         let rows = order.found.contacts.len();
-        let render = Rendering::of(render);
+        let render: Rendering<_> = Box::new(render);
         let deleted = self
             .writer
             .submit_once(grant, rows, async move |transaction| {

@@ -79,9 +79,9 @@ impl Engine {
         grant: Grant,
         once: Once,
         contact: NewContact,
-        render: impl FnOnce(Result<FullContact, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<FullContact, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
-        let render = Rendering::of(render);
+        let render: Rendering<_> = Box::new(render);
         let created = self.writer.submit_once(grant, 1, async move |transaction| {
             let work = async || insert(transaction, contact.clone()).await;
             idempotency::once(transaction, grant.key(), &once, work, &render).await
@@ -120,9 +120,9 @@ impl Engine {
         once: Once,
         contact: NewContact,
         condition: Condition,
-        render: impl FnOnce(Result<(FullContact, Outcome), Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<(FullContact, Outcome), Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
-        let render = Rendering::of(render);
+        let render: Rendering<_> = Box::new(render);
         let put = self.writer.submit_once(grant, 1, async move |transaction| {
             let work = async || put(transaction, contact.clone(), &condition).await;
             idempotency::once(transaction, grant.key(), &once, work, &render).await

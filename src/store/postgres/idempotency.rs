@@ -2,8 +2,6 @@
 //! that a write happens once, whatever happens to the answer. What the answers of
 //! one key take is bounded.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::connection::Values;
 use super::failure::Failure;
 use super::transaction::{Transaction, unsigned};
@@ -33,26 +31,8 @@ const FORGET_ONE: &str = "DELETE FROM idempotency WHERE key_id = $1 AND name = $
     RETURNING key_id, (2 * octet_length(name) + octet_length(body))::bigint";
 const BYTES: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM response_counts WHERE key_id = $1";
 
-/// What makes an answer of a result, once.
-pub(super) struct Rendering<T>(Mutex<Option<Render<T>>>);
-
-type Render<T> = Box<dyn FnOnce(Result<T, Error>) -> StoredResponse + Send>;
-
-impl<T> Rendering<T> {
-    pub(super) fn of(
-        render: impl FnOnce(Result<T, Error>) -> StoredResponse + Send + 'static,
-    ) -> Self {
-        Self(Mutex::new(Some(Box::new(render))))
-    }
-
-    /// # Errors
-    /// `Busy` where it is done already: its transaction met another one at the very end.
-    fn render(&self, result: Result<T, Error>) -> Result<StoredResponse, Error> {
-        let render = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let render = render.ok_or(Error::Busy)?;
-        Ok(render(result))
-    }
-}
+/// What makes an answer of a result; once more where its transaction met another one.
+pub(super) type Rendering<T> = Box<dyn Fn(Result<T, Error>) -> StoredResponse + Send>;
 
 /// Does `work` and remembers what `render` makes of its result, or answers as
 /// the first time. The second part says whether it is a replay.
@@ -84,8 +64,8 @@ pub(super) async fn once<T>(
     let room = BYTES_MAX.saturating_sub(unsigned(&counted, 0)?);
     let work_and_render = async {
         let answer = match work().await {
-            Ok(result) => render.render(Ok(result))?,
-            Err(Failure::Refused(error)) => render.render(Err(error))?,
+            Ok(result) => render(Ok(result)),
+            Err(Failure::Refused(error)) => render(Err(error)),
             Err(failure) => return Err(failure),
         };
         let deflated = deflated(&answer.body)?;

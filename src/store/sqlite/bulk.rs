@@ -32,7 +32,7 @@ impl Engine {
         once: Once,
         order: BulkOrder,
         contacts: Vec<NewContact>,
-        render: impl FnOnce(Result<Vec<ItemOutcome>, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<Vec<ItemOutcome>, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         let rows = contacts.len();
         self.writer

@@ -42,7 +42,7 @@ impl Engine {
         grant: Grant,
         once: Once,
         keys: Vec<ContactKey>,
-        render: impl FnOnce(Result<Vec<DeleteOutcome>, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<Vec<DeleteOutcome>, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         let rows = keys.len();
         self.writer
@@ -76,7 +76,7 @@ impl Engine {
         grant: Grant,
         once: Once,
         matching: Matching,
-        render: impl FnOnce(Result<u64, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<u64, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         let order = self.order(grant, matching).await?;
         let rows = order.found.ids.len();

@@ -69,7 +69,7 @@ impl Engine {
         grant: Grant,
         once: Once,
         contact: NewContact,
-        render: impl FnOnce(Result<FullContact, Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<FullContact, Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         self.writer
             .submit(grant, move |transaction| {
@@ -112,7 +112,7 @@ impl Engine {
         once: Once,
         contact: NewContact,
         condition: Condition,
-        render: impl FnOnce(Result<(FullContact, Outcome), Error>) -> StoredResponse + Send + 'static,
+        render: impl Fn(Result<(FullContact, Outcome), Error>) -> StoredResponse + Send + 'static,
     ) -> Result<(StoredResponse, bool), Error> {
         self.writer
             .submit(grant, move |transaction| {

@@ -40,7 +40,7 @@ pub(super) fn once<T>(
     key: KeyId,
     once: &Once,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
-    render: impl FnOnce(Result<T, Error>) -> StoredResponse,
+    render: impl Fn(Result<T, Error>) -> StoredResponse,
 ) -> Result<(StoredResponse, bool), Failure> {
     let now = Moment::now().millis();
     if let Some((fingerprint, answer)) = find(transaction, key, once.name(), now - REMEMBERED_MS)? {
