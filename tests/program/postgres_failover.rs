@@ -21,6 +21,8 @@ const LOAD_TIME: Duration = Duration::from_secs(4);
 const READ_PAUSE: Duration = Duration::from_millis(10);
 /// How soon both servers write again.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
+/// When it is given up: first it is counted what was lost, then how long it took.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(90);
 
 /// What became of something that was to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,7 +243,7 @@ fn what_patroni_does_loses_nothing_doubles_nothing_and_takes_less_than_30_s() {
         counts: Default::default(),
         slowest: Mutex::default(),
     };
-    let told: Vec<Told> = thread::scope(|scope| {
+    let (told, away): (Vec<Told>, Duration) = thread::scope(|scope| {
         let load = &load;
         let over = Over(&load.is_over);
         let mut clients = Vec::new();
@@ -253,17 +255,18 @@ fn what_patroni_does_loses_nothing_doubles_nothing_and_takes_less_than_30_s() {
             clients.push(scope.spawn(move || read(load, client)));
         }
         thread::sleep(LOAD_TIME);
-        change_primary(&nodes, load, "is to be a standby", |old| {
+        let switched = change_primary(&nodes, load, "is to be a standby", |old| {
             nodes.switch_over(old);
         });
         let standby =
             || servers[0].call("GET", "/readyz").send().json()["checks"]["standby"] == "ok";
         until(|| standby().then_some(()));
         thread::sleep(LOAD_TIME);
-        change_primary(&nodes, load, "dies", |old| nodes.kill(old));
+        let failed_over = change_primary(&nodes, load, "dies", |old| nodes.kill(old));
         thread::sleep(LOAD_TIME);
         drop(over);
-        clients.into_iter().map(|one| one.join().unwrap()).collect()
+        let told = clients.into_iter().map(|one| one.join().unwrap());
+        (told.collect(), switched.max(failed_over))
     });
     compare(&servers[0], &told);
     let [done, refused, unknown] = load.counts.map(AtomicUsize::into_inner);
@@ -272,10 +275,13 @@ fn what_patroni_does_loses_nothing_doubles_nothing_and_takes_less_than_30_s() {
         "answers: {done} of 200, {refused} of 503 with nothing stored, {unknown} of 503 unknown; \
         the slowest after {slowest:.1} s"
     );
+    // By these words .ci/cluster knows that nothing else is wrong.
+    assert!(away < BACK_WITHIN, "too late: back after {away:?}");
 }
 
-/// Has another node be the primary by `change`, and waits until both servers write to it.
-fn change_primary(nodes: &Nodes, load: &Load<'_>, what: &str, change: impl Fn(u32)) {
+/// Has another node be the primary by `change`, and waits until both servers write to it;
+/// how long that took.
+fn change_primary(nodes: &Nodes, load: &Load<'_>, what: &str, change: impl Fn(u32)) -> Duration {
     let say = |what: String| {
         let done = load.counts[0].load(Ordering::Relaxed);
         let seconds = load.begun.elapsed().as_secs_f32();
@@ -288,7 +294,7 @@ fn change_primary(nodes: &Nodes, load: &Load<'_>, what: &str, change: impl Fn(u3
     let is_new = || nodes.primary().filter(|primary| *primary != old);
     let mut since = None;
     let new = loop {
-        assert!(begun.elapsed() < BACK_WITHIN, "no writes any more");
+        assert!(begun.elapsed() < GIVEN_UP_AFTER, "no writes any more");
         let new = is_new();
         if new.is_some() && since.is_none() {
             // What was on its way before is no sign.
@@ -299,10 +305,12 @@ fn change_primary(nodes: &Nodes, load: &Load<'_>, what: &str, change: impl Fn(u3
             _ => thread::sleep(Duration::from_millis(20)),
         }
     };
-    let away = begun.elapsed().as_secs_f32();
+    let away = begun.elapsed();
+    let seconds = away.as_secs_f32();
     say(format!(
-        "both servers write to node {new}, after {away:.1} s"
+        "both servers write to node {new}, after {seconds:.1} s"
     ));
+    away
 }
 
 /// Holds what was told against what is there.
