@@ -10,7 +10,7 @@ const SESSIONS_OF_KEY_MAX: usize = 20;
 const ROUNDS: usize = 25;
 
 /// Two servers on one book, and a key.
-fn two() -> ([Server; 2], String) {
+pub(super) fn two() -> ([Server; 2], String) {
     let first = Server::start();
     let second = Server::start_on(&first.database);
     let key = first.key(&PERMISSIONS);

@@ -4,18 +4,11 @@
 use serde_json::json;
 
 use super::sessions::{by_cookie, session};
-use crate::harness::{FOR_CONTACTS, PERMISSIONS, Reply, Server, id_of, stands_on_postgres, until};
+use super::shared::two;
+use crate::harness::{FOR_CONTACTS, Reply, Server, id_of, stands_on_postgres, until};
 
 /// Clients behind the one that waits.
 const CLIENTS: usize = 16;
-
-/// Two servers on one book, and a key that may revoke others.
-fn two() -> ([Server; 2], String) {
-    let first = Server::start();
-    let second = Server::start_on(&first.database);
-    let admin = first.key(&PERMISSIONS);
-    ([first, second], admin)
-}
 
 fn revoke(server: &Server, admin: &str, key: &str) {
     let path = format!("/auth/keys/{}", id_of(key));

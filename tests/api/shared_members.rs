@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
+use super::shared::two;
 use crate::book::together_of;
-use crate::harness::{PERMISSIONS, Server, agent, stands_on_postgres};
+use crate::harness::{Server, agent, stands_on_postgres};
 
 const ROUNDS: usize = 20;
 /// Rows before the one that is replaced: alike ones, each of which is a statement.
@@ -16,9 +17,7 @@ fn a_member_is_never_a_contact_that_is_gone() {
     if !stands_on_postgres() {
         return;
     }
-    let first = Server::start();
-    let second = Server::start_on(&first.database);
-    let key = first.key(&PERMISSIONS);
+    let ([first, second], key) = two();
     let send = |server: &Server, method: &str, path: &str, body: serde_json::Value| {
         let call = server.call(method, path).key(&key);
         call.json(body.to_string()).send()
@@ -64,12 +63,7 @@ fn who_renames_a_group_is_not_kept_waiting_by_those_who_change_its_members() {
     if !stands_on_postgres() {
         return;
     }
-    let servers = {
-        let first = Server::start();
-        let second = Server::start_on(&first.database);
-        [first, second]
-    };
-    let key = servers[0].key(&PERMISSIONS);
+    let (servers, key) = two();
     let contacts: Vec<_> = (0..200)
         .map(|number| json!({"alias": number.to_string(), "msisdn": "4479000000001"}))
         .collect();

@@ -4,21 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use super::shared::two;
 use crate::book::together_of;
-use crate::harness::{PERMISSIONS, Server, agent, stands_on_postgres};
+use crate::harness::{agent, stands_on_postgres};
 
 const CLIENTS: usize = 8;
 const ROUNDS: usize = 40;
 /// A number in both its spellings: of today's rules, and of older ones.
 const SPELLINGS: [&str; 2] = ["447700900101", "4407700900101"];
-
-/// Two servers on one book, and a key.
-fn two() -> ([Server; 2], String) {
-    let first = Server::start();
-    let second = Server::start_on(&first.database);
-    let key = first.key(&PERMISSIONS);
-    ([first, second], key)
-}
 
 #[test]
 fn totals_are_exact_where_two_servers_create_and_delete() {
