@@ -1,6 +1,9 @@
 //! A key that is revoked on one server, and what another one does with it: whatever waits
 //! there, nothing of it is written once the revocation is answered.
 
+use std::path::Path;
+use std::thread;
+
 use serde_json::json;
 
 use super::sessions::{by_cookie, session};
@@ -137,4 +140,37 @@ fn of_creates_by_a_session_none_comes_behind_the_revocation_of_its_key() {
         let call = by_cookie(&servers[1], "POST", "/addressbook/contacts", &cookie);
         call.json(contact(&alias)).send()
     });
+}
+
+#[test]
+fn a_key_is_read_as_it_is_behind_the_lock_whatever_the_role_has_as_its_isolation() {
+    if !stands_on_postgres() {
+        return;
+    }
+    let first = Server::start();
+    let url = first.database.to_str().unwrap();
+    let isolation = "-c%20default_transaction_isolation%3Dserializable";
+    let url = url.replace("&options=", &format!("&options={isolation}%20"));
+    let second = Server::start_on(Path::new(&url));
+    let key = first.key(FOR_CONTACTS);
+    // It waits for whoever changes keys, and has begun its transaction before.
+    let change = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(
+            hashtextextended('addressbook keys ' || current_schema(), 0));
+        SELECT pg_sleep(1); UPDATE api_keys SET revoked_on = 1 WHERE id = '{}'; COMMIT",
+        id_of(&key)
+    );
+    thread::scope(|scope| {
+        scope.spawn(|| first.change(&change));
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+            AND mode = 'ExclusiveLock'
+            AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE '%revoked_on = 1%')";
+        until(|| (first.number(waits) > 0).then_some(()));
+        let put = second
+            .call("PUT", "/addressbook/contacts/alias/late")
+            .key(&key);
+        let reply = put.json(r#"{"msisdn":"4479000000001"}"#).send();
+        assert_eq!(reply.status, 401, "{}", reply.body);
+    });
+    assert_eq!(first.stored(), 0);
 }
